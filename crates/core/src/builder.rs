@@ -1,0 +1,143 @@
+//! How a connection is configured.
+
+use std::time::Duration;
+
+use crate::driver::Tuning;
+use crate::error::{BuildError, BuildErrorKind, Error};
+use crate::redis::Redis;
+use crate::topology::{self, Endpoint, Environment};
+
+/// Configures a [`Redis`].
+///
+/// | setting | default |
+/// |---|---|
+/// | [`url`](Builder::url) | `REDIS_URL`, else `redis://localhost:6379/0` |
+/// | [`connect_timeout`](Builder::connect_timeout) | 2 s |
+/// | [`deadline`](Builder::deadline) | 1 s for each command |
+/// | [`max_in_flight`](Builder::max_in_flight) | 4,096 commands |
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `connect` or `lazy`"]
+pub struct Builder {
+    endpoint: Option<Result<Endpoint, BuildError>>,
+    settings: Settings,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) max_in_flight: usize,
+}
+
+impl Settings {
+    pub(crate) fn tuning(&self) -> Tuning {
+        Tuning {
+            connect_timeout: self.connect_timeout,
+        }
+    }
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Builder {
+            endpoint: None,
+            settings: Settings {
+                connect_timeout: Duration::from_secs(2),
+                deadline: Duration::from_secs(1),
+                max_in_flight: 4096,
+            },
+        }
+    }
+
+    /// The server, instead of what `REDIS_URL` says. The forms are those of [`Redis::connect`].
+    pub fn url(mut self, url: &str) -> Self {
+        self.endpoint = Some(topology::parse(url));
+        self
+    }
+
+    /// The server that the environment variable `name` names.
+    pub fn url_from_var(mut self, name: &str) -> Self {
+        self.endpoint = Some(Environment::process().endpoint_from(name));
+        self
+    }
+
+    /// How long a connection may take until it is ready. Between 10 ms and 60 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a command may take, all waiting included. Between 1 ms and 60 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline = deadline;
+        self
+    }
+
+    /// How many commands may be on their way at once; more wait, within their deadline. At least 1.
+    pub fn max_in_flight(mut self, commands: usize) -> Self {
+        self.settings.max_in_flight = commands;
+        self
+    }
+
+    /// Connects, and verifies that the server answers.
+    ///
+    /// # Errors
+    /// As [`Redis::connect`].
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves nothing behind.
+    pub async fn connect(self) -> Result<Redis, Error> {
+        let redis = self.lazy()?;
+        redis.verify().await?;
+        Ok(redis)
+    }
+
+    /// Begins to connect in the background, so that a service starts while Redis is down.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A wrong configuration, at once.
+    pub fn lazy(self) -> Result<Redis, BuildError> {
+        let endpoint = match self.endpoint {
+            Some(endpoint) => endpoint?,
+            None => Environment::process().endpoint()?,
+        };
+        if endpoint.tls {
+            return Err(BuildError::new(
+                BuildErrorKind::Tls,
+                "the URL asks for TLS (rediss://), which this build cannot do; a silent fall-back to plain text \
+                 would send the password in clear",
+            ));
+        }
+        let settings = self.settings;
+        let bound = |what: &str, value: Duration, least: Duration| {
+            if (least..=Duration::from_mins(1)).contains(&value) {
+                return Ok(());
+            }
+            Err(BuildError::new(
+                BuildErrorKind::Limit,
+                format!("the {what} is {value:?}; it must be between {least:?} and 60s"),
+            ))
+        };
+        bound(
+            "connect timeout",
+            settings.connect_timeout,
+            Duration::from_millis(10),
+        )?;
+        bound("deadline", settings.deadline, Duration::from_millis(1))?;
+        if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&settings.max_in_flight) {
+            return Err(BuildError::new(
+                BuildErrorKind::Limit,
+                "max_in_flight must be at least 1",
+            ));
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BuildError::new(
+                BuildErrorKind::Unsupported,
+                "there is no tokio runtime here; build the connection inside one (an async fn main, or Runtime::enter)",
+            ));
+        }
+        Ok(Redis::start(endpoint, settings))
+    }
+}

@@ -1,0 +1,160 @@
+//! One command as it will be sent, and what may be done when its fate is unknown.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::key::Key;
+
+/// A Redis command: its name, its keys and its arguments.
+///
+/// ```
+/// # use russet_core::{Command, Prefix};
+/// # let key = Prefix::new("shop")?.stem("cache", "users")?.key(&7);
+/// let set = Command::new("SET").key(&key).arg("value").arg("PX").arg(60_000);
+/// assert_eq!(format!("{set:?}"), "SET shop:cache:users:… (4 arguments)");
+/// # Ok::<_, russet_core::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Command {
+    name: &'static str,
+    args: Vec<Bytes>,
+    first_key: Option<Key>,
+}
+
+impl Command {
+    /// A command without arguments. A name of two words (`CLIENT SETNAME`) is sent as two.
+    pub fn new(name: &'static str) -> Self {
+        Command {
+            name,
+            args: Vec::with_capacity(4),
+            first_key: None,
+        }
+    }
+
+    /// Appends a key. The first one decides the cluster slot and stands, redacted, in errors.
+    #[must_use]
+    pub fn key(mut self, key: &Key) -> Self {
+        self.args.push(key.to_bytes());
+        if self.first_key.is_none() {
+            self.first_key = Some(key.clone());
+        }
+        self
+    }
+
+    /// Appends an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl IntoArg) -> Self {
+        self.args.push(arg.into_arg());
+        self
+    }
+
+    /// Appends several arguments.
+    #[must_use]
+    pub fn args<A: IntoArg>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(IntoArg::into_arg));
+        self
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn first_key(&self) -> Option<&Key> {
+        self.first_key.as_ref()
+    }
+
+    pub(crate) fn arguments(&self) -> &[Bytes] {
+        &self.args
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if let Some(key) = &self.first_key {
+            write!(f, " {key}")?;
+        }
+        write!(f, " ({} arguments)", self.args.len())
+    }
+}
+
+/// What may be done with a command whose first try failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// Running it twice does what running it once does: it may be sent again within its deadline.
+    Idempotent,
+    /// It is sent again only if it certainly did not run.
+    AtMostOnce,
+    /// It waits on the server for at most this long, on a connection of its own, and is never sent again.
+    Blocking(Duration),
+}
+
+/// A value that can be an argument of a command or a script.
+pub trait IntoArg {
+    /// The bytes of the argument.
+    fn into_arg(self) -> Bytes;
+}
+
+impl IntoArg for Bytes {
+    fn into_arg(self) -> Bytes {
+        self
+    }
+}
+
+impl IntoArg for &Bytes {
+    fn into_arg(self) -> Bytes {
+        self.clone()
+    }
+}
+
+impl IntoArg for &Key {
+    fn into_arg(self) -> Bytes {
+        self.to_bytes()
+    }
+}
+
+impl IntoArg for String {
+    fn into_arg(self) -> Bytes {
+        self.into()
+    }
+}
+
+impl IntoArg for Vec<u8> {
+    fn into_arg(self) -> Bytes {
+        self.into()
+    }
+}
+
+impl IntoArg for &str {
+    fn into_arg(self) -> Bytes {
+        Bytes::copy_from_slice(self.as_bytes())
+    }
+}
+
+impl IntoArg for &String {
+    fn into_arg(self) -> Bytes {
+        self.as_str().into_arg()
+    }
+}
+
+impl IntoArg for &[u8] {
+    fn into_arg(self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+}
+
+macro_rules! displayed {
+    ($($type:ty),*) => {$(
+        impl IntoArg for $type {
+            fn into_arg(self) -> Bytes {
+                self.to_string().into()
+            }
+        }
+    )*};
+}
+displayed!(
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f64
+);

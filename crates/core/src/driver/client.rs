@@ -1,0 +1,289 @@
+//! One connection's life.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::clients::Client as Inner;
+use fred::error::ErrorKind as InnerKind;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::socket2::TcpKeepalive;
+use fred::types::config::{
+    Config, ConnectionConfig, Options, PerformanceConfig, Server, ServerConfig, TcpConfig,
+};
+use fred::types::{
+    Builder, ClusterHash, ConnectHandle, CustomCommand, Expiration, RespVersion, SetOptions, Value,
+};
+use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
+
+use super::convert;
+use crate::command::Command;
+use crate::reply::Reply;
+use crate::topology::{Address, Endpoint};
+
+/// What of the client library is set, and to what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tuning {
+    /// How long a connection may take until it is ready: TCP, TLS, HELLO, SELECT.
+    pub(crate) connect_timeout: Duration,
+}
+
+/// How many events a broadcast channel holds before its receiver lags. fred's own default is 32.
+const EVENT_CAPACITY: usize = 8192;
+
+/// One connection, from its making to its end; it does not come back.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Life>);
+
+struct Life {
+    inner: Inner,
+    abort: AbortHandle,
+    router: Mutex<ConnectHandle>,
+}
+
+impl Drop for Life {
+    /// fred's router holds its own client and would live on after the last handle.
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+/// Why a command got no reply, as far as the driver can tell.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The command was still in the queue when the connection ended.
+    NeverSent,
+    /// The deadline passed.
+    Timeout,
+    /// The connection ended while the command was under way, or could not be made.
+    Connection,
+    /// The server answered with an error; the text is its.
+    Answer,
+    /// The reply could not be read.
+    Protocol,
+    /// The client library refused the configuration or the command.
+    Refused,
+}
+
+impl Client {
+    /// Connects, authenticates, selects the database, and sees the server answer.
+    pub(crate) async fn connect(endpoint: &Endpoint, tuning: Tuning) -> Result<Self, Failure> {
+        let inner = build(endpoint, tuning).map_err(Failure::from)?;
+        let mut router = inner.connect();
+        let abort = router.abort_handle();
+        let timeout = tokio::time::sleep(tuning.connect_timeout);
+        let connected = async {
+            inner.wait_for_connect().await?;
+            // fred takes a connection that closes during its set-up for one that is ready.
+            inner.ping::<Value>(None).await
+        };
+        let failure = tokio::select! {
+            biased;
+            // An early failure may be over before anybody listens to `wait_for_connect`; the task keeps it.
+            ended = &mut router => match ended {
+                Ok(Err(error)) => error.into(),
+                _ => Failure { cause: Cause::Connection, text: "the connection closed at once".to_owned() },
+            },
+            connected = connected => match connected {
+                Ok(_) => return Ok(Client(Arc::new(Life { inner, abort, router: Mutex::new(router) }))),
+                Err(error) => error.into(),
+            },
+            () = timeout => Failure {
+                cause: Cause::Timeout,
+                text: format!("no answer within {:?}", tuning.connect_timeout),
+            },
+        };
+        abort.abort();
+        Err(failure)
+    }
+
+    /// Sends one command and waits for its reply for at most `timeout`.
+    ///
+    /// A command that is still in the queue when its time is over is never sent. Dropping the future does not
+    /// take the command back.
+    pub(crate) async fn send(
+        &self,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<Reply, Failure> {
+        let options = Options {
+            timeout: Some(timeout),
+            ..Options::default()
+        };
+        let client = self.0.inner.with_options(&options);
+        let args = command.arguments();
+        // fred flushes the socket after each custom command; its own ones are written in batches.
+        let value: Value = match (command.name(), args) {
+            ("GET", [key]) => client.get(convert::key(key)).await?,
+            ("MGET", keys) if !keys.is_empty() => {
+                let padded = convert::padded(keys);
+                let mut values: Value = client.mget(padded).await?;
+                if let Value::Array(values) = &mut values {
+                    values.truncate(keys.len());
+                }
+                values
+            }
+            ("DEL", keys) if !keys.is_empty() => {
+                client
+                    .del(keys.iter().map(convert::key).collect::<Vec<_>>())
+                    .await?
+            }
+            ("SET", [key, value, options @ ..]) if let Some(set) = SetArgs::parse(options) => {
+                client
+                    .set(
+                        convert::key(key),
+                        convert::value(value),
+                        set.expire,
+                        set.condition,
+                        false,
+                    )
+                    .await?
+            }
+            (name, args) => {
+                let slot = command
+                    .first_key()
+                    .map_or(ClusterHash::Random, |key| ClusterHash::Custom(key.slot()));
+                let custom = CustomCommand::new_static(name, slot, false);
+                client
+                    .custom(custom, args.iter().map(convert::value).collect::<Vec<_>>())
+                    .await?
+            }
+        };
+        Ok(convert::reply(value))
+    }
+
+    /// Waits until the connection has ended; what is sent from then on fails at once.
+    pub(crate) async fn ended(&self) {
+        let mut router = self.0.router.lock().await;
+        // Polling a finished handle again would panic; the supervisor, its only caller, does not.
+        let _ = (&mut *router).await;
+        // A client that ends by itself keeps its queue and would let later commands wait in it for their deadline.
+        drop(self.0.inner.inner().command_rx.write().take());
+    }
+
+    /// Ends the connection at once; commands under way end as if it had been lost.
+    pub(crate) fn abort(&self) {
+        self.0.abort.abort();
+    }
+}
+
+/// The options of SET that fred's own method can express.
+struct SetArgs {
+    expire: Option<Expiration>,
+    condition: Option<SetOptions>,
+}
+
+impl SetArgs {
+    fn parse(options: &[Bytes]) -> Option<Self> {
+        let (expire, rest) = match options {
+            [unit, amount, rest @ ..] if &**unit == b"PX" => (
+                Some(Expiration::PX(
+                    std::str::from_utf8(amount).ok()?.parse().ok()?,
+                )),
+                rest,
+            ),
+            rest => (None, rest),
+        };
+        let condition = match rest {
+            [] => None,
+            [nx] if &**nx == b"NX" => Some(SetOptions::NX),
+            [xx] if &**xx == b"XX" => Some(SetOptions::XX),
+            _ => return None,
+        };
+        Some(SetArgs { expire, condition })
+    }
+}
+
+fn build(endpoint: &Endpoint, tuning: Tuning) -> Result<Inner, fred::error::Error> {
+    let server = match &endpoint.address {
+        Address::Tcp { host, port } => ServerConfig::Centralized {
+            server: Server::new(host.as_str(), *port),
+        },
+        Address::Unix(path) => ServerConfig::Unix { path: path.clone() },
+    };
+    let config = Config {
+        server,
+        // Without a policy a lost connection ends the client; with fail_fast so does a failed first try.
+        fail_fast: true,
+        version: RespVersion::RESP3,
+        username: endpoint.username.clone(),
+        password: endpoint
+            .password
+            .as_ref()
+            .map(|secret| secret.reveal().to_owned()),
+        database: (endpoint.database != 0).then_some(endpoint.database),
+        ..Config::default()
+    };
+    let connection = ConnectionConfig {
+        connection_timeout: tuning.connect_timeout,
+        internal_command_timeout: tuning.connect_timeout,
+        max_command_attempts: 1,
+        tcp: TcpConfig {
+            nodelay: Some(true),
+            keepalive: Some(
+                TcpKeepalive::new()
+                    .with_time(Duration::from_secs(15))
+                    .with_interval(Duration::from_secs(5)),
+            ),
+            // A peer that takes nothing more blocks fred's writes for ever; only the kernel ends that.
+            user_timeout: Some(Duration::from_secs(10)),
+            ..TcpConfig::default()
+        },
+        ..ConnectionConfig::default()
+    };
+    let performance = PerformanceConfig {
+        broadcast_channel_capacity: EVENT_CAPACITY,
+        ..PerformanceConfig::default()
+    };
+    let mut builder = Builder::from_config(config);
+    builder
+        .set_connection_config(connection)
+        .set_performance_config(performance);
+    builder.build()
+}
+
+impl From<fred::error::Error> for Failure {
+    /// Sound for a client that never reconnects by itself and sends each command once: only what fred says of a
+    /// command that it still had in its queue counts as never sent; an unknown text counts as ambiguous.
+    fn from(error: fred::error::Error) -> Self {
+        let text = error.details();
+        let cause = match error.kind() {
+            InnerKind::Timeout => Cause::Timeout,
+            InnerKind::Canceled | InnerKind::Backpressure => Cause::NeverSent,
+            InnerKind::Unknown if NEVER_SENT.contains(&text) => Cause::NeverSent,
+            InnerKind::Config | InnerKind::Url | InnerKind::InvalidCommand => Cause::Refused,
+            InnerKind::InvalidArgument if !is_answer(text) => Cause::Refused,
+            InnerKind::Parse | InnerKind::NotFound | InnerKind::Protocol => Cause::Protocol,
+            InnerKind::IO | InnerKind::Routing => Cause::Connection,
+            _ if is_answer(text) => Cause::Answer,
+            _ => Cause::Connection,
+        };
+        Failure {
+            cause,
+            text: text.to_owned(),
+        }
+    }
+}
+
+/// What fred answers for a command that found its router gone, or no connection behind it.
+const NEVER_SENT: [&str; 3] = [
+    "Failed to send command to router.",
+    "Client is not initialized.",
+    "Failed to route command.",
+];
+
+/// Whether a text is a server's error reply: those begin with a code in capitals.
+fn is_answer(text: &str) -> bool {
+    let code = text.split(' ').next().unwrap_or_default();
+    !code.is_empty()
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}

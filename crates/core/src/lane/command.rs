@@ -1,0 +1,75 @@
+//! The multiplexed lane that most commands take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::supervisor::Supervised;
+use crate::call::classify;
+use crate::command::Command;
+use crate::driver::Tuning;
+use crate::error::{Error, ErrorKind};
+use crate::reply::Reply;
+use crate::topology::Endpoint;
+
+/// One connection that all callers share.
+pub(crate) struct CommandLane {
+    connection: Supervised,
+    in_flight: Semaphore,
+    max_in_flight: usize,
+}
+
+impl CommandLane {
+    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, max_in_flight: usize) -> Self {
+        CommandLane {
+            connection: Supervised::start(endpoint, tuning),
+            in_flight: Semaphore::new(max_in_flight),
+            max_in_flight,
+        }
+    }
+
+    /// Waits until the lane is up, or its first try has failed.
+    pub(crate) async fn ready(&self, deadline: Instant) -> Result<(), Error> {
+        self.connection.client(deadline).await.map(drop)
+    }
+
+    /// Gate, in-flight bound, deadline, driver, classifier: the way of every command.
+    pub(crate) async fn run(&self, command: &Command, limit: Duration) -> Result<Reply, Error> {
+        let deadline = Instant::now() + limit;
+        self.attempt(command, deadline)
+            .await
+            .map_err(|error| error.on(command.name(), command.first_key()))
+    }
+
+    async fn attempt(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {
+        let client = self.connection.client(deadline).await?;
+        let _permit = match self.in_flight.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => match tokio::time::timeout_at(deadline, self.in_flight.acquire()).await {
+                Ok(Ok(permit)) => permit,
+                _ => {
+                    let message = format!("{} commands are in flight already", self.max_in_flight);
+                    return Err(Error::new(ErrorKind::Overloaded, message));
+                }
+            },
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                "the deadline passed before the command could be sent",
+            ));
+        }
+        client.send(command, left).await.map_err(classify::command)
+    }
+
+    /// Lets the commands under way end, at most this long, then closes.
+    pub(crate) async fn drain(&self, limit: Duration) {
+        let all = u32::try_from(self.max_in_flight).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(limit, self.in_flight.acquire_many(all)).await;
+        self.in_flight.close();
+        self.connection.close();
+    }
+}

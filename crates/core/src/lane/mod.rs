@@ -1,0 +1,6 @@
+//! Lanes: supervised connections, one for each way of using a server.
+
+mod command;
+mod supervisor;
+
+pub(crate) use command::CommandLane;

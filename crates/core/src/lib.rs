@@ -1,0 +1,29 @@
+#![doc = include_str!("docs/readme.md")]
+
+mod builder;
+mod call;
+mod command;
+mod concern;
+mod driver;
+mod error;
+mod key;
+mod lane;
+mod namespace;
+mod redis;
+mod reply;
+mod script;
+mod topology;
+
+pub use builder::Builder;
+pub use bytes::Bytes;
+pub use command::{Command, IntoArg, Policy};
+pub use concern::Concern;
+pub use error::{BuildError, BuildErrorKind, Error, ErrorKind};
+pub use key::{
+    FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, MAX_NAME_LEN, MAX_PART_LEN, PartWriter,
+    Prefix, SLOTS, Stem, part, slot,
+};
+pub use namespace::Namespace;
+pub use redis::{Lane, Redis};
+pub use reply::{FromReply, Reply};
+pub use script::Script;

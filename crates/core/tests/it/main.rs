@@ -1,0 +1,27 @@
+//! Core against real servers.
+
+mod bad_input;
+mod command;
+mod recovery;
+mod replies;
+mod script;
+
+use russet_core::{Concern, Key, Lane, Redis};
+use russet_testkit::Shared;
+
+const TEST: Concern = Concern::new("test", "TEST_REDIS_URL");
+
+/// A lane on the shared server, and a key of this test's own.
+async fn shared() -> (Lane, Key) {
+    let shared = Shared::get();
+    let redis = Redis::connect(shared.url())
+        .await
+        .expect("the shared server answers");
+    let key = redis
+        .namespace(shared.namespace())
+        .unwrap()
+        .stem("test", "it")
+        .unwrap()
+        .key("key");
+    (redis.on(TEST), key)
+}

@@ -1,0 +1,147 @@
+//! A server that goes away and comes back.
+
+use std::time::{Duration, Instant};
+
+use russet_core::{Command, ErrorKind, Lane, Policy, Redis};
+use russet_testkit::Server;
+
+use super::TEST;
+
+async fn ping(lane: &Lane) -> Result<String, russet_core::Error> {
+    lane.run(Command::new("PING"), Policy::Idempotent).await
+}
+
+async fn back(lane: &Lane) -> Duration {
+    let started = Instant::now();
+    while ping(lane).await.is_err() {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "the connection did not come back"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    started.elapsed()
+}
+
+fn connections(server: &Server) -> usize {
+    let list = server.command(&["CLIENT", "LIST"]);
+    list.as_str().expect("a text").matches(" addr=").count()
+}
+
+#[tokio::test]
+async fn a_killed_server_is_told_at_once_and_a_restarted_one_is_found() {
+    let server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let lane = redis.on(TEST);
+    ping(&lane).await.unwrap();
+    for _ in 0..3 {
+        server.kill();
+        let started = Instant::now();
+        let error = ping(&lane).await.unwrap_err();
+        assert!(
+            started.elapsed() < Duration::from_millis(1100),
+            "{:?}",
+            started.elapsed()
+        );
+        assert!(error.is_retryable(), "{error:?}");
+        // The first new try has failed by now, or the next call waits for it: from then on nobody waits.
+        let _ = ping(&lane).await;
+        let started = Instant::now();
+        let error = ping(&lane).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(!error.may_have_executed());
+        assert!(
+            started.elapsed() < Duration::from_millis(50),
+            "{:?}",
+            started.elapsed()
+        );
+        server.restart();
+        let took = back(&lane).await;
+        assert!(took < Duration::from_secs(2), "back after {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_paused_server_costs_the_deadline_and_no_more() {
+    let server = Server::start();
+    let limit = Duration::from_millis(200);
+    let redis = Redis::builder()
+        .url(&server.url())
+        .deadline(limit)
+        .connect()
+        .await
+        .unwrap();
+    let lane = redis.on(TEST);
+    server.pause();
+    let started = Instant::now();
+    let error = ping(&lane).await.unwrap_err();
+    let took = started.elapsed();
+    server.resume();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert!(error.may_have_executed(), "the command was written");
+    assert!(
+        took >= limit && took < limit + Duration::from_millis(100),
+        "{took:?}"
+    );
+    assert!(back(&lane).await < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_lazy_handle_starts_without_a_server_and_finds_it_later() {
+    let server = Server::start();
+    server.kill();
+    let redis = Redis::builder().url(&server.url()).lazy().unwrap();
+    let lane = redis.on(TEST);
+    assert_eq!(
+        ping(&lane).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    server.restart();
+    assert!(back(&lane).await < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn after_shutdown_nothing_is_sent_and_no_connection_is_left() {
+    let server = Server::start();
+    let clients = || connections(&server);
+    let before = clients();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let lane = redis.on(TEST);
+    ping(&lane).await.unwrap();
+    assert_eq!(clients(), before + 1);
+    redis.shutdown_within(Duration::from_secs(1)).await;
+    let error = ping(&lane).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shutdown);
+    assert!(!error.may_have_executed());
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while clients() != before {
+        assert!(Instant::now() < deadline, "a connection is left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_ends_the_connection() {
+    let server = Server::start();
+    let clients = || connections(&server);
+    let before = clients();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let lane = redis.on(TEST);
+    ping(&lane).await.unwrap();
+    drop(redis);
+    ping(&lane).await.expect("a lane holds the connection");
+    drop(lane);
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while clients() != before {
+        assert!(Instant::now() < deadline, "a connection is left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    while tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+        != 0
+    {
+        assert!(Instant::now() < deadline, "a task is left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
