@@ -1,0 +1,120 @@
+//! How a cache is configured.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use russet_codec::{Codec, Format};
+use russet_core::{BuildError, BuildErrorKind, KeyPart, Namespace};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cache::Cache;
+use crate::outage::OnOutage;
+
+/// Configures a [`Cache`].
+///
+/// | setting | default |
+/// |---|---|
+/// | [`ttl`](Builder::ttl) | 1 hour |
+/// | [`load_timeout`](Builder::load_timeout) | 30 s |
+/// | [`read_deadline`](Builder::read_deadline) | 250 ms |
+/// | [`format`](Builder::format) | MessagePack |
+/// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`] |
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<K, V> {
+    ns: Namespace,
+    name: String,
+    options: Options,
+    types: PhantomData<fn(K) -> V>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) ttl: Duration,
+    pub(crate) load_timeout: Duration,
+    pub(crate) read_deadline: Duration,
+    pub(crate) codec: Codec,
+    pub(crate) on_outage: OnOutage,
+}
+
+impl<K, V> Builder<K, V>
+where
+    K: KeyPart,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) fn new(ns: &Namespace, name: &str) -> Self {
+        Builder {
+            ns: ns.clone(),
+            name: name.to_owned(),
+            options: Options {
+                ttl: Duration::from_hours(1),
+                load_timeout: Duration::from_secs(30),
+                read_deadline: Duration::from_millis(250),
+                codec: Codec::default(),
+                on_outage: OnOutage::default(),
+            },
+            types: PhantomData,
+        }
+    }
+
+    /// How long a value lives. At least 1 ms, at most 10 years; no entry is ever without one.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = ttl;
+        self
+    }
+
+    /// How long a loader may run before it is stopped. At least 1 ms.
+    pub fn load_timeout(mut self, timeout: Duration) -> Self {
+        self.options.load_timeout = timeout;
+        self
+    }
+
+    /// How long a read may take before it counts as a miss. At least 1 ms.
+    pub fn read_deadline(mut self, deadline: Duration) -> Self {
+        self.options.read_deadline = deadline;
+        self
+    }
+
+    /// The format that values are written in; every known one is read.
+    pub fn format(mut self, format: Format) -> Self {
+        self.options.codec = Codec::new(format);
+        self
+    }
+
+    /// What callers see while Redis is away.
+    pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
+        self.options.on_outage = on_outage;
+        self
+    }
+
+    /// The cache.
+    ///
+    /// # Errors
+    /// A wrong name (of the namespace or the cache) or a duration outside its bounds.
+    pub fn build(self) -> Result<Cache<K, V>, BuildError> {
+        let Options {
+            ttl,
+            load_timeout,
+            read_deadline,
+            ..
+        } = self.options;
+        let least = Duration::from_millis(1);
+        let most = Duration::from_hours(10 * 365 * 24);
+        for (what, value) in [
+            ("ttl", ttl),
+            ("load timeout", load_timeout),
+            ("read deadline", read_deadline),
+        ] {
+            if !(least..=most).contains(&value) {
+                let message = format!(
+                    "the {what} of cache {:?} is {value:?}; it must be between 1ms and 10 years",
+                    self.name
+                );
+                return Err(BuildError::new(BuildErrorKind::Limit, message));
+            }
+        }
+        let stem = self.ns.stem("cache", &self.name)?;
+        Ok(Cache::new(self.ns.redis(), self.name, stem, self.options))
+    }
+}

@@ -1,0 +1,30 @@
+//! The cache against real servers.
+
+mod flight;
+mod keys;
+mod outage;
+mod values;
+
+use std::time::Duration;
+
+use russet_cache::{Cache, Namespace, Redis};
+use russet_testkit::Shared;
+
+/// A namespace of this test's own on the shared server.
+async fn namespace() -> Namespace {
+    let shared = Shared::get();
+    let redis = Redis::connect(shared.url())
+        .await
+        .expect("the shared server answers");
+    redis
+        .namespace(shared.namespace())
+        .expect("testkit makes valid names")
+}
+
+/// A cache whose keys are gone soon after the test.
+async fn cache() -> Cache<u64, String> {
+    Cache::builder(&namespace().await, "users")
+        .ttl(Duration::from_mins(1))
+        .build()
+        .unwrap()
+}

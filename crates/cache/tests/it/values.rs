@@ -1,0 +1,202 @@
+//! Values in and out.
+
+use std::time::{Duration, Instant};
+
+use russet_cache::{Cache, Error, Format, Inserted};
+use russet_core::{Command, ErrorKind, Policy};
+use serde::{Deserialize, Serialize};
+
+use super::{cache, namespace};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    name: String,
+    age: Option<u8>,
+}
+
+#[tokio::test]
+async fn a_value_comes_back_until_it_is_removed() {
+    let users = cache().await;
+    assert_eq!(users.get(&7).await.unwrap(), None);
+    assert_eq!(
+        users.insert(&7, "Alice".to_owned()).await.unwrap(),
+        Inserted::Stored
+    );
+    assert_eq!(users.get(&7).await.unwrap().unwrap().as_str(), "Alice");
+    assert!(users.remove(&7).await.unwrap());
+    assert!(!users.remove(&7).await.unwrap());
+    assert_eq!(users.get(&7).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn every_entry_has_the_ttl_of_its_cache_and_expires() {
+    let ns = namespace().await;
+    let users = Cache::<String, u8>::builder(&ns, "short")
+        .ttl(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let key = ns.stem("cache", "short").unwrap().key("a");
+    let started = Instant::now();
+    users.insert("a", 1).await.unwrap();
+    let ttl: i64 = ns
+        .redis()
+        .on(russet_cache::CONCERN)
+        .run(Command::new("PTTL").key(&key), Policy::Idempotent)
+        .await
+        .unwrap();
+    assert!((1..=200).contains(&ttl), "{ttl}");
+    while users.get("a").await.unwrap().is_some() {
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "the entry does not expire"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(
+        started.elapsed() >= Duration::from_millis(199),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn formats_can_change_under_stored_values() {
+    let ns = namespace().await;
+    let build = |format| {
+        Cache::<u64, User>::builder(&ns, "users")
+            .ttl(Duration::from_mins(1))
+            .format(format)
+            .build()
+            .unwrap()
+    };
+    let (packed, json) = (build(Format::MessagePack), build(Format::Json));
+    let alice = || User {
+        name: "Alice".to_owned(),
+        age: None,
+    };
+    packed.insert(&1, alice()).await.unwrap();
+    json.insert(&2, alice()).await.unwrap();
+    assert_eq!(*json.get(&1).await.unwrap().unwrap(), alice());
+    assert_eq!(*packed.get(&2).await.unwrap().unwrap(), alice());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_miss() {
+    let ns = namespace().await;
+    let users = Cache::<u64, User>::builder(&ns, "users")
+        .ttl(Duration::from_mins(1))
+        .build()
+        .unwrap();
+    let stem = ns.stem("cache", "users").unwrap();
+    let lane = ns.redis().on(russet_cache::CONCERN);
+    let put = |id: u64, bytes: Vec<u8>| {
+        let set = Command::new("SET")
+            .key(&stem.key(&id))
+            .arg(bytes)
+            .arg("PX")
+            .arg(60_000);
+        lane.run::<()>(set, Policy::Idempotent)
+    };
+    users
+        .insert(
+            &1,
+            User {
+                name: "Alice".to_owned(),
+                age: Some(9),
+            },
+        )
+        .await
+        .unwrap();
+    let stored: Vec<u8> = lane
+        .run::<String>(Command::new("GET").key(&stem.key(&2)), Policy::Idempotent)
+        .await
+        .map(String::into_bytes)
+        .unwrap_or_default();
+    assert!(stored.is_empty());
+    // Another cache's type under this key, foreign bytes, nothing at all.
+    let numbers = Cache::<u64, u64>::builder(&ns, "users")
+        .ttl(Duration::from_mins(1))
+        .build()
+        .unwrap();
+    assert_eq!(numbers.get(&1).await.unwrap(), None, "another type");
+    put(2, br#"{"name":"Bob"}"#.to_vec()).await.unwrap();
+    assert_eq!(users.get(&2).await.unwrap(), None, "no header");
+    put(3, vec![]).await.unwrap();
+    assert_eq!(users.get(&3).await.unwrap(), None, "nothing");
+}
+
+/// A value that stands under another key than it was stored for, as a mixed-up reply would make it seem.
+#[tokio::test]
+async fn another_key_s_value_is_a_miss() {
+    let ns = namespace().await;
+    let users = Cache::<u64, String>::builder(&ns, "users")
+        .ttl(Duration::from_mins(1))
+        .build()
+        .unwrap();
+    let stem = ns.stem("cache", "users").unwrap();
+    users.insert(&1, "Alice".to_owned()).await.unwrap();
+    let copy = Command::new("COPY").key(&stem.key(&1)).key(&stem.key(&2));
+    assert!(
+        ns.redis()
+            .on(russet_cache::CONCERN)
+            .run::<bool>(copy, Policy::Idempotent)
+            .await
+            .unwrap()
+    );
+    assert_eq!(users.get(&2).await.unwrap(), None);
+    assert!(users.get(&1).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_key_of_another_redis_type_is_an_error() {
+    let ns = namespace().await;
+    let users = Cache::<u64, String>::builder(&ns, "users").build().unwrap();
+    let key = ns.stem("cache", "users").unwrap().key(&1);
+    let lane = ns.redis().on(russet_cache::CONCERN);
+    lane.run::<()>(Command::new("LPUSH").key(&key).arg("x"), Policy::AtMostOnce)
+        .await
+        .unwrap();
+    let error: Error = users.get(&1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType);
+    lane.run::<()>(Command::new("DEL").key(&key), Policy::Idempotent)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn one_round_trip_each() {
+    let server = russet_testkit::Server::start();
+    let redis = russet_cache::Redis::connect(&server.url()).await.unwrap();
+    let users = Cache::<u64, String>::builder(&redis.namespace("t").unwrap(), "users")
+        .build()
+        .unwrap();
+    server.command(&["CONFIG", "RESETSTAT"]);
+    users.insert(&1, "a".to_owned()).await.unwrap();
+    users.get(&1).await.unwrap();
+    users
+        .get_or_load(&1, |_| async { Ok::<_, ()>("b".to_owned()) })
+        .await
+        .unwrap();
+    users.remove(&1).await.unwrap();
+    users
+        .get_or_load(&1, |_| async { Ok::<_, ()>("b".to_owned()) })
+        .await
+        .unwrap();
+    let calls: Vec<(String, String)> = server
+        .info("commandstats")
+        .into_iter()
+        .filter(|(command, _)| {
+            ["cmdstat_get", "cmdstat_set", "cmdstat_del"].contains(&command.as_str())
+        })
+        .map(|(command, stats)| (command, stats.split(',').next().unwrap().to_owned()))
+        .collect();
+    let expected = [
+        ("cmdstat_del", "calls=1"),
+        ("cmdstat_get", "calls=3"),
+        ("cmdstat_set", "calls=2"),
+    ];
+    assert_eq!(
+        calls,
+        expected.map(|(command, calls)| (command.to_owned(), calls.to_owned()))
+    );
+}
