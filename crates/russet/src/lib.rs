@@ -1,0 +1,7 @@
+#![doc = include_str!("docs/readme.md")]
+
+#[cfg(feature = "cache")]
+pub use russet_cache as cache;
+pub use russet_codec as codec;
+pub use russet_core as core;
+pub use russet_core::{BuildError, Error, ErrorKind, Namespace, Redis};

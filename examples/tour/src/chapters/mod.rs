@@ -1,0 +1,9 @@
+//! The chapters, in the order of the walk.
+
+pub(crate) mod connect;
+pub(crate) mod expiry;
+pub(crate) mod herd;
+pub(crate) mod keys;
+pub(crate) mod outage;
+pub(crate) mod user;
+pub(crate) mod values;
