@@ -26,9 +26,14 @@ pub struct Command {
 impl Command {
     /// A command without arguments. A name of two words (`CLIENT SETNAME`) is sent as two.
     pub fn new(name: &'static str) -> Self {
+        Command::with_capacity(name, 4)
+    }
+
+    /// A command that will take this many arguments.
+    pub(crate) fn with_capacity(name: &'static str, args: usize) -> Self {
         Command {
             name,
-            args: Vec::with_capacity(4),
+            args: Vec::with_capacity(args),
             first_key: None,
         }
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("docs/readme.md")]
 
+mod batch;
 mod builder;
 mod call;
 mod command;
@@ -14,6 +15,7 @@ mod reply;
 mod script;
 mod topology;
 
+pub use batch::{Batcher, Bounds, Flight, Getter};
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use command::{Command, IntoArg, Policy};

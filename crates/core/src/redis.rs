@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::{Bounds, Getter};
 use crate::builder::{Builder, Settings};
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
@@ -24,7 +25,7 @@ pub struct Redis(Arc<Inner>);
 struct Inner {
     endpoint: Arc<Endpoint>,
     settings: Settings,
-    lane: CommandLane,
+    lane: Arc<CommandLane>,
 }
 
 impl Redis {
@@ -70,7 +71,7 @@ impl Redis {
         Redis(Arc::new(Inner {
             endpoint,
             settings,
-            lane,
+            lane: Arc::new(lane),
         }))
     }
 
@@ -141,7 +142,7 @@ impl Lane {
     pub async fn run<T: FromReply>(&self, command: Command, policy: Policy) -> Result<T, Error> {
         let lane = &self.redis.0.lane;
         let deadline = tokio::time::Instant::now() + self.deadline;
-        let mut reply = lane.run(&command, self.deadline).await;
+        let mut reply = lane.run(&command, deadline).await;
         // One more try, if the first certainly did not run or may run twice, and time is left for it.
         if let Err(error) = &reply
             && error.kind() != ErrorKind::Deadline
@@ -151,12 +152,20 @@ impl Lane {
             )
             && (policy == Policy::Idempotent || !error.may_have_executed())
         {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            if !left.is_zero() {
-                reply = lane.run(&command, left).await;
-            }
+            reply = lane.run(&command, deadline).await;
         }
         T::from_reply(reply?)
+    }
+
+    /// A reader whose concurrent reads share one `MGET`: at most 256 keys in one, and two on their way at once.
+    ///
+    /// Make it once and keep it; each call makes a queue of its own.
+    pub fn getter(&self) -> Getter {
+        Getter::new(
+            self.redis.0.lane.clone(),
+            Bounds::new(256, 2),
+            self.deadline,
+        )
     }
 
     /// Runs a script by its hash: one round trip, three where the server does not know it yet.

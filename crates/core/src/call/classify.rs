@@ -85,7 +85,9 @@ pub(crate) fn connect(failure: &Failure, endpoint: &str) -> Error {
     if lower.contains("db index") || lower.contains("select is not allowed") {
         return BuildError::new(
             BuildErrorKind::Database,
-            format!("{endpoint} has no such database ({text}); write /0, or raise `databases` in the server's configuration"),
+            format!(
+                "{endpoint} has no such database ({text}); write /0, or raise `databases` in the server's configuration"
+            ),
         )
         .into();
     }

@@ -42,6 +42,16 @@ impl Key {
         }
     }
 
+    /// A key that something else has named: taken as it is, unchecked, and hidden whole in logs.
+    ///
+    /// For foreign layouts and one-off commands; keys of one's own come from a [`Stem`].
+    pub fn raw(key: impl Into<Bytes>) -> Key {
+        Key {
+            bytes: key.into(),
+            literal: 0,
+        }
+    }
+
     /// The HMAC-SHA-256 of a value under a secret, as a key part of 64 hex digits.
     ///
     /// For values that must not be readable from the key space but can be guessed (e-mail addresses,

@@ -36,8 +36,7 @@ impl CommandLane {
     }
 
     /// Gate, in-flight bound, deadline, driver, classifier: the way of every command.
-    pub(crate) async fn run(&self, command: &Command, limit: Duration) -> Result<Reply, Error> {
-        let deadline = Instant::now() + limit;
+    pub(crate) async fn run(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {
         self.attempt(command, deadline)
             .await
             .map_err(|error| error.on(command.name(), command.first_key()))

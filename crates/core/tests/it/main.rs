@@ -1,6 +1,7 @@
 //! Core against real servers.
 
 mod bad_input;
+mod batch;
 mod command;
 mod recovery;
 mod replies;

@@ -1,0 +1,112 @@
+//! Many reads, one MGET.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Batcher, Bounds, Flight};
+use crate::command::Command;
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::lane::CommandLane;
+use crate::reply::{FromReply as _, Reply};
+
+/// Reads values; concurrent reads share one `MGET`. Cheap to clone.
+///
+/// A key that holds another Redis type reads as `None`, as `MGET` answers it.
+#[derive(Clone, Debug)]
+pub struct Getter(Batcher<Get>);
+
+impl Getter {
+    pub(crate) fn new(lane: Arc<CommandLane>, bounds: Bounds, deadline: Duration) -> Self {
+        Getter(Batcher::new(Get(lane), bounds, deadline))
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// As [`Batcher::call`].
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn get(&self, key: Key) -> Result<Option<Bytes>, Error> {
+        self.0.call(key).await
+    }
+}
+
+struct Get(Arc<CommandLane>);
+
+impl Flight for Get {
+    type Request = Key;
+    type Response = Option<Bytes>;
+
+    async fn fly(&self, keys: Vec<Key>, deadline: Instant) -> Vec<Result<Option<Bytes>, Error>> {
+        if let [key] = &*keys {
+            return vec![self.one(key, deadline).await];
+        }
+        let (unique, places) = distinct(&keys);
+        let mget = unique
+            .iter()
+            .fold(Command::with_capacity("MGET", unique.len()), |mget, key| {
+                mget.key(key)
+            });
+        match self.0.run(&mget, deadline).await {
+            Ok(Reply::Array(values)) if values.len() == unique.len() => {
+                let values: Vec<_> = values
+                    .into_iter()
+                    .map(Option::<Bytes>::from_reply)
+                    .collect();
+                match places {
+                    None => values,
+                    Some(places) => places
+                        .into_iter()
+                        .map(|place| values[place].clone())
+                        .collect(),
+                }
+            }
+            Ok(other) => {
+                let error =
+                    Error::decode(format!("MGET of {} keys answered {other:?}", unique.len()));
+                vec![Err(error); keys.len()]
+            }
+            // One key that may not be read refuses the whole command; its neighbours shall not suffer.
+            Err(error) if error.kind() == ErrorKind::Permission && unique.len() > 1 => {
+                let mut answers = Vec::with_capacity(keys.len());
+                for key in &keys {
+                    answers.push(self.one(key, deadline).await);
+                }
+                answers
+            }
+            Err(error) => vec![Err(error); keys.len()],
+        }
+    }
+}
+
+impl Get {
+    async fn one(&self, key: &Key, deadline: Instant) -> Result<Option<Bytes>, Error> {
+        let reply = self.0.run(&Command::new("GET").key(key), deadline).await;
+        match reply {
+            Err(error) if error.kind() == ErrorKind::WrongType => Ok(None),
+            reply => reply.and_then(Option::<Bytes>::from_reply),
+        }
+    }
+}
+
+/// Each key once, and, if any came twice, where each caller finds its value.
+fn distinct(keys: &[Key]) -> (Vec<&Key>, Option<Vec<usize>>) {
+    let mut seen = HashMap::with_capacity(keys.len());
+    let mut unique = Vec::with_capacity(keys.len());
+    let mut places = Vec::with_capacity(keys.len());
+    for key in keys {
+        let place = *seen.entry(key.as_bytes()).or_insert_with(|| {
+            unique.push(key);
+            unique.len() - 1
+        });
+        places.push(place);
+    }
+    let repeated = unique.len() < keys.len();
+    (unique, repeated.then_some(places))
+}

@@ -1,0 +1,93 @@
+//! Coalescing: calls that wait at the same moment become one command.
+//!
+//! A client's cost is per command: a channel, a wake-up, a future. A [`Batcher`] pays it per *flight*. The first
+//! call goes out at once; what comes while flights are in the air queues, and the next flight takes it all. There is
+//! no timer, and no delay while idle.
+
+mod flight;
+mod get;
+mod queue;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use flight::Flight;
+pub use get::Getter;
+use queue::Queue;
+
+use crate::error::Error;
+
+/// How much a batcher takes on.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// How many calls one flight carries at most.
+    pub items: usize,
+    /// How many flights are in the air at once at most.
+    pub flights: usize,
+    /// How many calls may wait; one more is [`Overloaded`](crate::ErrorKind::Overloaded), and certainly did not run.
+    pub waiting: usize,
+}
+
+impl Bounds {
+    /// Bounds of 65,536 waiting calls and these numbers of items and flights.
+    pub const fn new(items: usize, flights: usize) -> Self {
+        Bounds {
+            items,
+            flights,
+            waiting: 65_536,
+        }
+    }
+}
+
+/// Turns concurrent calls into few commands. Cheap to clone.
+///
+/// Each call has its own result. A dropped caller never cancels the flight that carries its call. A flight whose reply
+/// is lost makes every call in it ambiguous; one that cannot be sent makes none.
+pub struct Batcher<F: Flight> {
+    queue: Arc<Queue<F>>,
+    deadline: Duration,
+}
+
+impl<F: Flight> Batcher<F> {
+    /// A batcher of one kind of call; each call has this long.
+    pub fn new(flight: F, bounds: Bounds, deadline: Duration) -> Self {
+        Batcher {
+            queue: Arc::new(Queue::new(flight, bounds)),
+            deadline,
+        }
+    }
+
+    /// Makes one call; its result comes with the flight that carries it.
+    ///
+    /// # Errors
+    /// [`Overloaded`](crate::ErrorKind::Overloaded) if too many calls wait, else what the flight met.
+    ///
+    /// # Cancel safety
+    /// A dropped call that is still waiting is not sent.
+    pub async fn call(&self, request: F::Request) -> Result<F::Response, Error> {
+        self.queue
+            .call(request, Instant::now() + self.deadline)
+            .await
+    }
+}
+
+impl<F: Flight> Clone for Batcher<F> {
+    fn clone(&self) -> Self {
+        Batcher {
+            queue: self.queue.clone(),
+            deadline: self.deadline,
+        }
+    }
+}
+
+impl<F: Flight> fmt::Debug for Batcher<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batcher")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
