@@ -1,0 +1,71 @@
+//! So many tasks, each with one operation under way, for so long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::{Scenario, System};
+
+/// One operation in so many is timed: reading the clock and keeping the result shall not be what is measured.
+const SAMPLE: usize = 8;
+
+/// What a closed loop saw.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Measured {
+    /// Operations done.
+    pub ops: usize,
+    /// From the first task's start to the last one's end.
+    pub took: Duration,
+    /// Median latency.
+    pub p50: Duration,
+    /// 99th percentile of the latency.
+    pub p99: Duration,
+}
+
+pub(crate) async fn run<S: System>(client: &S, scenario: Scenario, time: Duration) -> Measured {
+    let stop = Arc::new(AtomicBool::new(false));
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for task in 0..scenario.tasks {
+        let (client, stop) = (client.clone(), stop.clone());
+        tasks.spawn(async move {
+            let (mut latencies, mut ops) = (Vec::with_capacity(4096), 0);
+            let first = task * 104_729;
+            while !stop.load(Ordering::Relaxed) {
+                if ops % SAMPLE == 0 {
+                    let begun = Instant::now();
+                    client.operate(scenario.kind, first + ops).await;
+                    latencies.push(begun.elapsed());
+                } else {
+                    client.operate(scenario.kind, first + ops).await;
+                }
+                ops += 1;
+            }
+            (latencies, ops)
+        });
+    }
+    tokio::time::sleep(time).await;
+    stop.store(true, Ordering::Relaxed);
+    let (mut latencies, mut ops) = (Vec::new(), 0);
+    for (timed, done) in tasks.join_all().await {
+        latencies.extend(timed);
+        ops += done;
+    }
+    let took = started.elapsed();
+    latencies.sort_unstable();
+    let at = |percent: usize| {
+        latencies
+            .get(latencies.len() * percent / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    Measured {
+        ops,
+        took,
+        p50: at(50),
+        p99: at(99),
+    }
+}

@@ -1,0 +1,123 @@
+//! The closed-loop driver: so many tasks, each with one operation under way at a time, for so long.
+//!
+//! A *system* (Russet, or a rival in `benches/rivals`) is a program that calls [`worker`] with a way to make one
+//! client for all tasks; the program that compares them runs each in a process of its own, in turn.
+#![allow(
+    clippy::print_stdout,
+    reason = "a worker answers on its standard output"
+)]
+#![allow(
+    clippy::expect_used,
+    reason = "a bench that cannot measure has nothing better to do than to stop"
+)]
+
+mod closed_loop;
+mod cpu;
+mod scenario;
+mod server_stats;
+
+pub use closed_loop::Measured;
+pub use scenario::{KEYS, Kind, SCENARIOS, Scenario, VALUE_LEN, key};
+pub use server_stats::ServerStats;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What one system did in one scenario, in one turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Row {
+    /// The scenario's id, the same over the years.
+    pub scenario: String,
+    /// `russet`, `limit`, or a rival's crate name.
+    pub system: String,
+    /// The system's version.
+    pub version: String,
+    /// Tasks, each with one operation under way.
+    pub tasks: usize,
+    /// Operations a second.
+    pub ops_per_s: f64,
+    /// Median latency.
+    pub p50_us: f64,
+    /// 99th percentile of the latency.
+    pub p99_us: f64,
+    /// Commands that the client sent, an operation.
+    pub dispatched_per_op: f64,
+    /// Commands that the server ran, an operation; those inside scripts included.
+    pub calls_per_op: f64,
+    /// CPU of the whole server process, an operation.
+    pub server_cpu_us_per_op: f64,
+    /// CPU of the whole client process, an operation.
+    pub client_cpu_us_per_op: f64,
+    /// Against the physical limit of the same run.
+    pub ratio_to_limit: Option<f64>,
+}
+
+/// One client of a system, shared by all tasks.
+pub trait System: Clone + Send + Sync + 'static {
+    /// One operation; `turn` differs each time, and picks the key.
+    fn operate(&self, kind: Kind, turn: usize) -> impl Future<Output = ()> + Send;
+}
+
+/// The worker's program: `worker SCENARIO URL MILLISECONDS` measures and prints one [`Row`] as JSON.
+///
+/// `connect` makes the client, on a runtime of two workers.
+pub fn worker<S, C, F>(system: &str, version: &str, connect: C)
+where
+    S: System,
+    C: FnOnce(String) -> F,
+    F: Future<Output = S>,
+{
+    let mut args = std::env::args().skip(1);
+    let (Some(id), Some(url), Some(millis)) = (args.next(), args.next(), args.next()) else {
+        println!("usage: worker SCENARIO URL MILLISECONDS");
+        return;
+    };
+    let scenario = SCENARIOS
+        .iter()
+        .find(|scenario| scenario.id == id)
+        .expect("a known scenario");
+    let time = Duration::from_millis(millis.parse().expect("milliseconds"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let row = runtime.expect("a runtime").block_on(async {
+        let client = connect(url.clone()).await;
+        measure(system, version, *scenario, client, &url, time).await
+    });
+    println!("{}", serde_json::to_string(&row).expect("a row is JSON"));
+}
+
+async fn measure<S: System>(
+    system: &str,
+    version: &str,
+    scenario: Scenario,
+    client: S,
+    url: &str,
+    time: Duration,
+) -> Row {
+    // Warm: connections, code, the server's caches.
+    closed_loop::run(&client, scenario, time / 5).await;
+    let (server, cpu) = (ServerStats::read(url), cpu::used());
+    let measured = closed_loop::run(&client, scenario, time).await;
+    let cpu = cpu::used() - cpu;
+    let server = ServerStats::read(url).since(&server);
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let ops = measured.ops as f64;
+    Row {
+        scenario: scenario.id.to_owned(),
+        system: system.to_owned(),
+        version: version.to_owned(),
+        tasks: scenario.tasks,
+        ops_per_s: ops / measured.took.as_secs_f64(),
+        p50_us: measured.p50.as_secs_f64() * 1e6,
+        p99_us: measured.p99.as_secs_f64() * 1e6,
+        dispatched_per_op: server.dispatched / ops,
+        calls_per_op: server.calls / ops,
+        server_cpu_us_per_op: server.cpu_us / ops,
+        client_cpu_us_per_op: cpu.as_secs_f64() * 1e6 / ops,
+        ratio_to_limit: None,
+    }
+}
