@@ -26,13 +26,15 @@ struct Item<F: Flight> {
     caller: oneshot::Sender<Result<F::Response, Error>>,
 }
 
-/// How a new flight begins.
-#[derive(PartialEq)]
-enum Start {
-    /// Nothing is in the air: at once.
-    AtOnce,
-    /// Replies have just come in: let everybody who is ready board first, or the first one would fly alone.
-    AfterBoarding,
+/// Where a call finds itself.
+enum Place<F: Flight> {
+    /// Nothing is in the air: it goes out at once, alone, from its caller's own task.
+    Alone(Slot<F>, F::Request),
+    /// In the queue; with a slot if the next flight is to be started for it.
+    Waiting(
+        Option<Slot<F>>,
+        oneshot::Receiver<Result<F::Response, Error>>,
+    ),
 }
 
 impl<F: Flight> Queue<F> {
@@ -52,67 +54,51 @@ impl<F: Flight> Queue<F> {
         request: F::Request,
         deadline: Instant,
     ) -> Result<F::Response, Error> {
-        let (caller, answer) = oneshot::channel();
-        let start = {
-            let mut state = self.lock();
-            if state.waiting.len() >= self.bounds.waiting {
-                return Err(overloaded(self.bounds.waiting));
+        let answer = match self.enter(request, deadline)? {
+            Place::Alone(slot, request) => {
+                let answer = self.flight.fly(vec![request], deadline).await.pop();
+                drop(slot);
+                return answer.unwrap_or_else(|| Err(lost()));
             }
-            state.waiting.push_back(Item {
-                request,
-                deadline,
-                caller,
-            });
-            if state.flights < self.bounds.flights {
-                state.flights += 1;
-                Some(if state.flights == 1 {
-                    Start::AtOnce
-                } else {
-                    Start::AfterBoarding
-                })
-            } else {
-                None
+            Place::Waiting(slot, answer) => {
+                if let Some(slot) = slot {
+                    tokio::spawn(slot.fly());
+                }
+                answer
             }
         };
-        if let Some(start) = start {
-            tokio::spawn(self.clone().fly(start));
-        }
         // A flight answers all it carries; without an answer its runtime has ended under it.
-        answer.await.unwrap_or_else(|_| {
-            Err(
-                Error::new(ErrorKind::Shutdown, "the runtime ended under the call")
-                    .with_executed(true),
-            )
-        })
+        answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
-    /// Flies until nobody waits.
-    async fn fly(self: Arc<Self>, start: Start) {
-        let mut slot = Slot {
-            queue: &self,
-            held: true,
-        };
-        if start == Start::AfterBoarding {
-            tokio::task::yield_now().await;
+    fn enter(self: &Arc<Self>, request: F::Request, deadline: Instant) -> Result<Place<F>, Error> {
+        let mut state = self.lock();
+        if state.waiting.len() >= self.bounds.waiting {
+            return Err(overloaded(self.bounds.waiting));
         }
-        while let Some(items) = self.board() {
-            self.carry(items).await;
-            // Those whose answers have just come have a next call; they board before this flight leaves again.
-            tokio::task::yield_now().await;
+        if state.flights == 0 {
+            // Whoever waits has a flight to wait for, so nobody does.
+            state.flights = 1;
+            return Ok(Place::Alone(Slot(self.clone()), request));
         }
-        // Given back already, under the lock that found nobody waiting.
-        slot.held = false;
+        let (caller, answer) = oneshot::channel();
+        state.waiting.push_back(Item {
+            request,
+            deadline,
+            caller,
+        });
+        let free = state.flights < self.bounds.flights;
+        if free {
+            state.flights += 1;
+        }
+        Ok(Place::Waiting(free.then(|| Slot(self.clone())), answer))
     }
 
-    /// The next flight's items; nobody waiting gives the flight's place back, under the same lock.
+    /// The next flight's items.
     fn board(&self) -> Option<Vec<Item<F>>> {
         let mut state = self.lock();
-        if state.waiting.is_empty() {
-            state.flights -= 1;
-            return None;
-        }
         let count = state.waiting.len().min(self.bounds.items);
-        Some(state.waiting.drain(..count).collect())
+        (count > 0).then(|| state.waiting.drain(..count).collect())
     }
 
     async fn carry(&self, items: Vec<Item<F>>) {
@@ -175,18 +161,45 @@ impl<F: Flight> Queue<F> {
     }
 }
 
-/// A flight's place; given back also when the flight panics, or every later call would wait for ever.
-struct Slot<'a, F: Flight> {
-    queue: &'a Queue<F>,
-    held: bool,
-}
+/// A flight's place among those in the air.
+///
+/// Dropping it gives the place back, or hands it on to a new flight while calls wait: also when its flight panicked or
+/// its caller was dropped, or they would wait for ever.
+struct Slot<F: Flight>(Arc<Queue<F>>);
 
-impl<F: Flight> Drop for Slot<'_, F> {
-    fn drop(&mut self) {
-        if self.held {
-            self.queue.lock().flights -= 1;
+impl<F: Flight> Slot<F> {
+    /// Flies until nobody waits.
+    async fn fly(self) {
+        loop {
+            // Those whose answers have just come have a next call: they board before this flight leaves, or the
+            // first of them would fly alone.
+            tokio::task::yield_now().await;
+            let Some(items) = self.0.board() else { return };
+            self.0.carry(items).await;
         }
     }
+}
+
+impl<F: Flight> Drop for Slot<F> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if state.waiting.is_empty() {
+            state.flights -= 1;
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(Slot(self.0.clone()).fly())),
+            // The runtime has ended; dropping the senders tells their callers so.
+            Err(_) => {
+                state.flights -= 1;
+                state.waiting.clear();
+            }
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Shutdown, "the runtime ended under the call").with_executed(true)
 }
 
 fn overloaded(waiting: usize) -> Error {
