@@ -7,6 +7,7 @@ mod command;
 mod concern;
 mod driver;
 mod error;
+mod event;
 mod key;
 mod lane;
 mod namespace;
@@ -21,6 +22,7 @@ pub use bytes::Bytes;
 pub use command::{Command, IntoArg, Policy};
 pub use concern::Concern;
 pub use error::{BuildError, BuildErrorKind, Error, ErrorKind};
+pub use event::{Event, Events};
 pub use key::{
     FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, MAX_NAME_LEN, MAX_PART_LEN, PartWriter,
     Prefix, SLOTS, Stem, part, slot,

@@ -9,6 +9,7 @@ use crate::builder::{Builder, Settings};
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
 use crate::error::{BuildError, Error, ErrorKind};
+use crate::event::Events;
 use crate::key::{Key, Prefix};
 use crate::lane::CommandLane;
 use crate::namespace::Namespace;
@@ -100,6 +101,11 @@ impl Redis {
         }
     }
 
+    /// What happens to the connection from now on.
+    pub fn events(&self) -> Events {
+        self.0.lane.events()
+    }
+
     /// Waits for commands under way, at most this long, then ends every task and socket.
     ///
     /// Every later command on any clone fails with [`Shutdown`](ErrorKind::Shutdown).
@@ -177,20 +183,18 @@ impl Lane {
     ///
     /// # Cancel safety
     /// A dropped call may still run on the server.
-    pub async fn script<T: FromReply>(
+    pub async fn script<'k, T: FromReply>(
         &self,
         script: &Script,
-        keys: &[Key],
+        keys: impl IntoIterator<Item = &'k Key>,
         args: impl IntoIterator<Item = impl IntoArg>,
         policy: Policy,
     ) -> Result<T, Error> {
-        let mut call = Command::new("EVALSHA").arg(script.hash()).arg(keys.len());
-        for key in keys {
-            call = call.key(key);
-        }
-        let call = call.args(args);
+        let keys: Vec<&Key> = keys.into_iter().collect();
+        let call = Command::new("EVALSHA").arg(script.hash()).arg(keys.len());
+        let call = keys.into_iter().fold(call, Command::key).args(args);
         match self.run(call.clone(), policy).await {
-            Err(error) if error.kind() == ErrorKind::NoScript => {
+            Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
                 self.run::<()>(
                     Command::new("SCRIPT LOAD").arg(script.source()),
                     Policy::Idempotent,

@@ -4,7 +4,7 @@ use crate::driver::{Cause, Failure};
 use crate::error::{Error, ErrorKind};
 
 /// What a failed command's error is, and whether the command may have run.
-pub(crate) fn command(failure: Failure) -> Error {
+pub(crate) fn command(name: &str, failure: Failure) -> Error {
     match failure.cause {
         Cause::NeverSent => Error::new(
             ErrorKind::Unavailable,
@@ -17,32 +17,58 @@ pub(crate) fn command(failure: Failure) -> Error {
         ),
         Cause::Protocol => Error::new(ErrorKind::Decode, "the reply could not be read"),
         Cause::Refused => Error::new(ErrorKind::Server, failure.text),
-        Cause::Answer => answer(failure.text),
+        Cause::Answer => answer(name, failure.text),
     }
 }
 
-/// A server's error reply. It begins with a code; a script's may have written before it failed.
-fn answer(text: String) -> Error {
+/// A server's error reply. It begins with a code.
+///
+/// A command that is refused with one of these codes did not run. A script may answer anything, also after it has
+/// written; what it answers counts as a refusal only if the text is the server's own.
+fn answer(name: &str, text: String) -> Error {
     let code = text.split(' ').next().unwrap_or_default();
-    let (kind, executed) = match code {
-        "NOAUTH" | "WRONGPASS" => (ErrorKind::Auth, false),
-        "NOPERM" => (ErrorKind::Permission, in_script(&text)),
-        "LOADING" => (ErrorKind::Loading, false),
-        "READONLY" | "MASTERDOWN" | "NOREPLICAS" => (ErrorKind::ReadOnly, in_script(&text)),
-        "OOM" => (ErrorKind::OutOfMemory, in_script(&text)),
-        "BUSY" => (ErrorKind::Busy, false),
-        "NOSCRIPT" => (ErrorKind::NoScript, false),
-        "CLUSTERDOWN" | "TRYAGAIN" => (ErrorKind::ClusterDown, false),
-        "WRONGTYPE" => (ErrorKind::WrongType, in_script(&text)),
-        _ => (ErrorKind::Server, true),
+    let kind = match code {
+        "NOAUTH" | "WRONGPASS" => ErrorKind::Auth,
+        "NOPERM" => ErrorKind::Permission,
+        "LOADING" => ErrorKind::Loading,
+        "READONLY" | "MASTERDOWN" | "NOREPLICAS" => ErrorKind::ReadOnly,
+        "OOM" => ErrorKind::OutOfMemory,
+        "BUSY" => ErrorKind::Busy,
+        "NOSCRIPT" => ErrorKind::NoScript,
+        "CLUSTERDOWN" | "TRYAGAIN" => ErrorKind::ClusterDown,
+        "WRONGTYPE" => ErrorKind::WrongType,
+        _ => ErrorKind::Server,
     };
-    Error::new(kind, text).with_executed(executed)
+    let is_script = name.starts_with("EVAL") || name.starts_with("FCALL");
+    let refused = if is_script {
+        SCRIPT_REFUSALS
+            .iter()
+            .any(|refusal| text.starts_with(refusal))
+    } else {
+        kind != ErrorKind::Server
+    };
+    Error::new(kind, text).with_executed(!refused)
 }
 
-/// An error that a script raised: Redis appends `script: <sha>, on @user_script:<line>.` to it.
-fn in_script(text: &str) -> bool {
-    text.contains("script: ") || text.contains("user_script")
-}
+/// What a server says of a script that it did not begin to run, or whose first write it refused for a reason that
+/// holds for every write of the script.
+///
+/// Not among them: an OOM inside the script, which may come after a command that frees, and any WRONGTYPE.
+const SCRIPT_REFUSALS: [&str; 13] = [
+    "BUSY Redis is busy running a script",
+    "BUSY Valkey is busy running a script",
+    "CLUSTERDOWN The cluster is down",
+    "CLUSTERDOWN Hash slot not served",
+    "LOADING Redis is loading the dataset in memory",
+    "LOADING Valkey is loading the dataset in memory",
+    "MASTERDOWN Link with MASTER is down",
+    "NOPERM User ",
+    "NOPERM No permissions to access",
+    "NOSCRIPT No matching script",
+    "OOM allow-oom flag is not set on the script",
+    "READONLY You can't write against a read only replica",
+    "TRYAGAIN Multiple keys request during rehashing",
+];
 
 /// What a failed connect is: wrong configuration is told at once, the rest may heal.
 pub(crate) fn connect(failure: &Failure, endpoint: &str) -> Error {

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::supervisor::Supervised;
 use crate::call::classify;
 use crate::command::Command;
-use crate::driver::Tuning;
+use crate::driver::{Cause, Tuning};
 use crate::error::{Error, ErrorKind};
+use crate::event::Events;
 use crate::reply::Reply;
 use crate::topology::Endpoint;
 
@@ -61,7 +62,16 @@ impl CommandLane {
                 "the deadline passed before the command could be sent",
             ));
         }
-        client.send(command, left).await.map_err(classify::command)
+        let reply = client.send(command, left).await;
+        match &reply {
+            Err(failure) if failure.cause == Cause::Timeout => self.connection.vitals().missed(),
+            _ => self.connection.vitals().answered(),
+        }
+        reply.map_err(|failure| classify::command(command.name(), failure))
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        self.connection.events()
     }
 
     /// Lets the commands under way end, at most this long, then closes.

@@ -2,5 +2,6 @@
 
 mod command;
 mod supervisor;
+mod vitals;
 
 pub(crate) use command::CommandLane;

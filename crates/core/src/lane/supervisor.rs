@@ -1,5 +1,6 @@
 //! Keeps one connection alive: connects, watches, replaces.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,21 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::vitals::Vitals;
 use crate::call::classify;
+use crate::command::Command;
 use crate::driver::{Client, Tuning};
 use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Events, Told};
 use crate::topology::Endpoint;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 /// Also how late a server's return is noticed at most.
 const LONGEST_BACKOFF: Duration = Duration::from_millis(250);
+/// How often a connection is asked for a sign of life.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to give one.
+const PING_WITHIN: Duration = Duration::from_secs(1);
 
 /// What callers of a lane find.
 #[derive(Clone)]
@@ -23,47 +31,51 @@ pub(crate) enum State {
     Up(Client),
     /// Connecting for the first time, or the first try after a loss: callers wait, within their deadline.
     Connecting,
-    /// The last try failed: callers are told at once, while tries go on.
+    /// The breaker is open: the last try failed, or the connection hung. Callers are told at once, while tries go on.
     Down(Error),
     /// Shut down; nothing will come back.
     Closed,
 }
 
-/// A connection that is replaced whenever it ends.
+/// A connection that is replaced whenever it ends or hangs.
 pub(crate) struct Supervised {
-    state: watch::Receiver<State>,
+    state: watch::Sender<State>,
+    vitals: Arc<Vitals>,
+    told: Told,
     task: JoinHandle<()>,
-    stop: watch::Sender<State>,
 }
 
 impl Supervised {
     /// Starts connecting.
     pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
-        let (sender, state) = watch::channel(State::Connecting);
-        let task = tokio::spawn(supervise(endpoint, tuning, sender.clone()));
+        let (state, _) = watch::channel(State::Connecting);
+        let (vitals, told) = (Arc::new(Vitals::default()), Told::new());
+        let supervisor = Supervisor {
+            endpoint,
+            tuning,
+            state: state.clone(),
+            vitals: vitals.clone(),
+            told: told.clone(),
+            backoff: FIRST_BACKOFF,
+            away: false,
+        };
         Supervised {
             state,
-            task,
-            stop: sender,
+            vitals,
+            told,
+            task: tokio::spawn(supervisor.run()),
         }
     }
 
     /// The client, as soon as there is one: at once while up, within `deadline` while connecting.
     pub(crate) async fn client(&self, deadline: Instant) -> Result<Client, Error> {
-        match &*self.state.borrow() {
-            State::Up(client) => return Ok(client.clone()),
-            State::Down(error) => return Err(error.clone()),
-            State::Closed => return Err(closed()),
-            State::Connecting => {}
+        if let Some(found) = found(&self.state.borrow()) {
+            return found;
         }
-        let mut state = self.state.clone();
-        let ready = state.wait_for(|state| !matches!(state, State::Connecting));
-        match tokio::time::timeout_at(deadline, ready).await {
-            Ok(Ok(state)) => match &*state {
-                State::Up(client) => Ok(client.clone()),
-                State::Down(error) => Err(error.clone()),
-                State::Closed | State::Connecting => Err(closed()),
-            },
+        let mut state = self.state.subscribe();
+        let decided = state.wait_for(|state| !matches!(state, State::Connecting));
+        match tokio::time::timeout_at(deadline, decided).await {
+            Ok(Ok(state)) => found(&state).unwrap_or_else(|| Err(closed())),
             Ok(Err(_)) => Err(closed()),
             Err(_) => Err(Error::new(
                 ErrorKind::Unavailable,
@@ -72,10 +84,18 @@ impl Supervised {
         }
     }
 
+    pub(crate) fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        self.told.listen()
+    }
+
     /// Stops, and ends the connection.
     pub(crate) fn close(&self) {
         self.task.abort();
-        self.stop.send_replace(State::Closed);
+        self.state.send_replace(State::Closed);
     }
 }
 
@@ -85,37 +105,102 @@ impl Drop for Supervised {
     }
 }
 
-async fn supervise(endpoint: Arc<Endpoint>, tuning: Tuning, state: watch::Sender<State>) {
-    let mut backoff = FIRST_BACKOFF;
-    let mut told_down = false;
-    loop {
-        match Client::connect(&endpoint, tuning).await {
-            Ok(client) => {
-                if told_down {
-                    tracing::info!(target: "russet::core", server = %endpoint, "connected again");
-                }
-                (backoff, told_down) = (FIRST_BACKOFF, false);
-                state.send_replace(State::Up(client.clone()));
-                client.ended().await;
-                client.abort();
-                tracing::debug!(target: "russet::core", server = %endpoint, "connection lost; connecting again");
-                state.send_replace(State::Connecting);
-            }
-            Err(failure) => {
-                let error = classify::connect(&failure, &endpoint.to_string()).on("connect", None);
-                if !told_down {
-                    told_down = true;
-                    // One warning a change of state, not one a call or a try.
-                    tracing::warn!(target: "russet::core", server = %endpoint, %error, "server away; trying on");
-                }
-                state.send_replace(State::Down(error));
-                tokio::time::sleep(backoff).await;
-                backoff = (backoff * 2).min(LONGEST_BACKOFF);
-            }
-        }
+/// What a caller finds, unless it has to wait.
+fn found(state: &State) -> Option<Result<Client, Error>> {
+    match state {
+        State::Up(client) => Some(Ok(client.clone())),
+        State::Down(error) => Some(Err(error.clone())),
+        State::Closed => Some(Err(closed())),
+        State::Connecting => None,
     }
 }
 
 fn closed() -> Error {
     Error::new(ErrorKind::Shutdown, "the handle was shut down")
+}
+
+struct Supervisor {
+    endpoint: Arc<Endpoint>,
+    tuning: Tuning,
+    state: watch::Sender<State>,
+    vitals: Arc<Vitals>,
+    told: Told,
+    backoff: Duration,
+    /// Whether the server is known, and was logged, to be away.
+    away: bool,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        loop {
+            match Client::connect(&self.endpoint, self.tuning).await {
+                Ok(client) => self.serve(client).await,
+                Err(failure) => {
+                    let error =
+                        classify::connect(&failure, &self.endpoint.to_string()).on("connect", None);
+                    self.down(error);
+                    tokio::time::sleep(self.next_backoff()).await;
+                }
+            }
+        }
+    }
+
+    /// One connection's life.
+    async fn serve(&mut self, client: Client) {
+        if self.away {
+            tracing::info!(target: "russet::core", server = %self.endpoint, "connected again");
+        }
+        (self.backoff, self.away) = (FIRST_BACKOFF, false);
+        self.vitals.answered();
+        self.state.send_replace(State::Up(client.clone()));
+        self.told.tell(Event::Up);
+        loop {
+            tokio::select! {
+                () = client.ended() => {
+                    tracing::debug!(target: "russet::core", server = %self.endpoint, "connection lost; connecting again");
+                    // One try before anybody is told: most losses are a restart or an idle cut, over in no time.
+                    self.state.send_replace(State::Connecting);
+                    let lost = Error::new(ErrorKind::Unavailable, format!("the connection to {} was lost", self.endpoint));
+                    self.told.tell(Event::Down(lost));
+                    return;
+                }
+                () = tokio::time::sleep(PING_EVERY) => {}
+                () = self.vitals.suspect() => {}
+            }
+            if client
+                .send(&Command::new("PING"), PING_WITHIN)
+                .await
+                .is_err()
+            {
+                let hung = format!(
+                    "{} answers nothing on an open connection; making a new one",
+                    self.endpoint
+                );
+                client.abort();
+                self.told.tell(Event::Replaced);
+                self.down(Error::new(ErrorKind::Unavailable, hung));
+                return;
+            }
+            self.vitals.answered();
+        }
+    }
+
+    /// Opens the breaker; one warning a change of state, not one a call or a try.
+    fn down(&mut self, error: Error) {
+        if !self.away {
+            self.away = true;
+            tracing::warn!(target: "russet::core", server = %self.endpoint, %error, "server away; trying on");
+            self.told.tell(Event::Down(error.clone()));
+        }
+        self.state.send_replace(State::Down(error));
+    }
+
+    /// Twice as long each time up to the longest, and a random half of it, so that a fleet does not come back as one.
+    fn next_backoff(&mut self) -> Duration {
+        let backoff = self.backoff;
+        self.backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        // Each RandomState has keys of its own; hashing nothing with them is a random number.
+        let dice = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or_default();
+        backoff / 2 + backoff / 2 * dice / 1000
+    }
 }

@@ -1,5 +1,12 @@
 //! Core against real servers.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
+mod ambiguity;
 mod bad_input;
 mod batch;
 mod command;

@@ -11,13 +11,13 @@ static ADD: Script = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])"
 async fn a_script_runs_with_its_keys_and_arguments() {
     let (lane, key) = shared().await;
     assert_eq!(
-        lane.script::<i64>(&ADD, &[key.clone()], [5], Policy::AtMostOnce)
+        lane.script::<i64>(&ADD, [&key], [5], Policy::AtMostOnce)
             .await
             .unwrap(),
         5
     );
     assert_eq!(
-        lane.script::<i64>(&ADD, &[key.clone()], [2], Policy::AtMostOnce)
+        lane.script::<i64>(&ADD, [&key], [2], Policy::AtMostOnce)
             .await
             .unwrap(),
         7
@@ -39,14 +39,14 @@ async fn a_script_that_the_server_forgot_is_loaded_again() {
         .key(&1);
     let lane = redis.on(TEST);
     assert_eq!(
-        lane.script::<i64>(&ADD, &[key.clone()], [1], Policy::AtMostOnce)
+        lane.script::<i64>(&ADD, [&key], [1], Policy::AtMostOnce)
             .await
             .unwrap(),
         1
     );
     server.command(&["SCRIPT", "FLUSH"]);
     assert_eq!(
-        lane.script::<i64>(&ADD, &[key.clone()], [1], Policy::AtMostOnce)
+        lane.script::<i64>(&ADD, [&key], [1], Policy::AtMostOnce)
             .await
             .unwrap(),
         2
@@ -60,7 +60,7 @@ async fn a_script_that_fails_after_a_write_may_have_executed() {
     );
     let (lane, key) = shared().await;
     let error = lane
-        .script::<i64>(&HALF, &[key.clone()], [0; 0], Policy::AtMostOnce)
+        .script::<i64>(&HALF, [&key], [0; 0], Policy::AtMostOnce)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");

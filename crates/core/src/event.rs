@@ -1,0 +1,59 @@
+//! What happens to connections, told to whoever listens.
+
+use tokio::sync::broadcast;
+
+use crate::error::Error;
+
+/// Something that happened to a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Connected, for the first time or again. Nothing from before is on this connection: no subscription, no tracking.
+    Up,
+    /// The connection ended, or a first try failed; tries go on.
+    Down(Error),
+    /// The connection was open and answered nothing; it was given up for a new one.
+    Replaced,
+    /// This listener was too slow, and does not know what it missed.
+    Gap,
+}
+
+/// How many events a slow listener may be behind before it misses some.
+const CAPACITY: usize = 1024;
+
+/// A listener's own view of what happens, from the moment it was made.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Events {
+    /// The next event; `None` once the handle is shut down.
+    ///
+    /// # Cancel safety
+    /// Safe to drop; no event is lost.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Event::Gap),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Where events are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Told(broadcast::Sender<Event>);
+
+impl Told {
+    pub(crate) fn new() -> Self {
+        Told(broadcast::channel(CAPACITY).0)
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        // Nobody has to listen.
+        let _ = self.0.send(event);
+    }
+
+    pub(crate) fn listen(&self) -> Events {
+        Events(self.0.subscribe())
+    }
+}
