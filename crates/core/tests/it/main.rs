@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod alone_faults;
 mod ambiguity;
 mod bad_input;
 mod batch;
@@ -32,4 +33,13 @@ async fn shared() -> (Lane, Key) {
         .unwrap()
         .key("key");
     (redis.on(TEST), key)
+}
+
+/// A size: full in the proof tier, reduced otherwise.
+fn size(full: u64, reduced: u64) -> u64 {
+    if std::env::var_os("RUSSET_PROOF").is_some() {
+        full
+    } else {
+        reduced
+    }
 }

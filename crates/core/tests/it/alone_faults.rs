@@ -1,0 +1,190 @@
+//! Faults whose bounds are times: each test runs by itself.
+
+use std::time::{Duration, Instant};
+
+use russet_core::{Command, Error, ErrorKind, Event, Lane, Policy, Redis};
+use russet_testkit::Server;
+use russet_testkit::proxy::{Direction, Proxy};
+use tokio::task::JoinSet;
+
+use super::{TEST, size};
+
+const LIMIT: Duration = Duration::from_millis(300);
+/// Deadline + max(10 %, 50 ms).
+const BOUND: Duration = Duration::from_millis(350);
+const RECOVERY: Duration = Duration::from_secs(2);
+
+async fn connect(url: &str) -> (Redis, Lane) {
+    let redis = Redis::builder()
+        .url(url)
+        .deadline(LIMIT)
+        .connect()
+        .await
+        .unwrap();
+    let lane = redis.on(TEST);
+    (redis, lane)
+}
+
+async fn ping(lane: &Lane) -> (Result<String, Error>, Duration) {
+    let started = Instant::now();
+    (
+        lane.run(Command::new("PING"), Policy::Idempotent).await,
+        started.elapsed(),
+    )
+}
+
+/// Calls until one succeeds; every call ends within its bound.
+async fn recovery(lane: &Lane) -> Duration {
+    let started = Instant::now();
+    loop {
+        let (answer, took) = ping(lane).await;
+        assert!(took < BOUND, "a call took {took:?}");
+        if answer.is_ok() {
+            return started.elapsed();
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "no recovery");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_stopped_for_a_while() {
+    let server = Server::start();
+    let (redis, lane) = connect(&server.url()).await;
+    let mut events = redis.events();
+    server.pause();
+    let (until, mut at_once) = (Instant::now() + Duration::from_secs(size(5, 3)), 0);
+    while Instant::now() < until {
+        let (answer, took) = ping(&lane).await;
+        let error = answer.unwrap_err();
+        assert!(took < BOUND, "{took:?}: {error}");
+        if error.kind() == ErrorKind::Unavailable && took < Duration::from_millis(20) {
+            at_once += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(
+        at_once > 20,
+        "the breaker opens: only {at_once} calls were answered at once"
+    );
+    server.resume();
+    let took = recovery(&lane).await;
+    assert!(took < RECOVERY, "{took:?}");
+    assert!(matches!(events.next().await, Some(Event::Replaced)));
+    assert!(matches!(events.next().await, Some(Event::Down(_))));
+    assert!(matches!(events.next().await, Some(Event::Up)));
+}
+
+#[tokio::test]
+async fn a_connection_black_holed_one_way() {
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        let server = Server::start();
+        let proxy = Proxy::of(&server);
+        let (redis, lane) = connect(&proxy.url()).await;
+        let mut events = redis.events();
+        proxy.black_hole(direction);
+        let started = Instant::now();
+        loop {
+            let (answer, took) = ping(&lane).await;
+            assert!(took < BOUND, "{direction:?}: {took:?}");
+            assert!(answer.is_err());
+            if answer.is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+                break;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "{direction:?}: the breaker does not open"
+            );
+        }
+        assert!(matches!(events.next().await, Some(Event::Replaced)));
+        proxy.heal();
+        let took = recovery(&lane).await;
+        assert!(took < RECOVERY, "{direction:?}: {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_callers_when_the_server_dies() {
+    let server = Server::start();
+    let (_redis, lane) = connect(&server.url()).await;
+    let callers = usize::try_from(size(10_000, 2_000)).unwrap();
+    for round in 0..3 {
+        recovery(&lane).await;
+        let before = resident();
+        // Paused first, so that all of them are on their way when it dies.
+        server.pause();
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let lane = lane.clone();
+            tasks.spawn(async move { ping(&lane).await });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::task::block_in_place(|| server.kill());
+        let mut slowest = Duration::ZERO;
+        for (answer, took) in tasks.join_all().await {
+            assert!(answer.is_err());
+            slowest = slowest.max(took);
+        }
+        assert!(slowest < BOUND, "round {round}: {slowest:?}");
+        // Nobody is left behind, and what they held is free again.
+        let grown = resident().saturating_sub(before);
+        assert!(
+            round == 0 || grown < 16 << 20,
+            "round {round}: {grown} bytes more"
+        );
+        tokio::task::block_in_place(|| server.restart());
+        let took = recovery(&lane).await;
+        assert!(took < RECOVERY, "round {round}: back after {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_task_and_no_socket_is_left_after_many_deaths() {
+    let server = Server::start();
+    let (redis, lane) = connect(&server.url()).await;
+    recovery(&lane).await;
+    let (tasks, sockets) = (alive(), open_files());
+    for _ in 0..size(100, 10) {
+        server.kill();
+        server.restart();
+        recovery(&lane).await;
+    }
+    // A connection that has just ended may still be on its way out.
+    let deadline = Instant::now() + RECOVERY;
+    while alive() > tasks || open_files() > sockets {
+        assert!(
+            Instant::now() < deadline,
+            "{} tasks, were {tasks}; {} files, were {sockets}",
+            alive(),
+            open_files()
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop((redis, lane));
+    let deadline = Instant::now() + RECOVERY;
+    while alive() > 0 {
+        assert!(Instant::now() < deadline, "{} tasks are left", alive());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn alive() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// Resident memory in bytes (Linux; zero elsewhere).
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok())
+        .unwrap_or_default()
+        * 4096
+}
