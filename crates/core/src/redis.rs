@@ -80,7 +80,7 @@ impl Redis {
         let limit = self.0.settings.connect_timeout;
         self.0
             .lane
-            .ready(tokio::time::Instant::now() + limit + limit / 4)
+            .ready(std::time::Instant::now() + limit + limit / 4)
             .await
     }
 
@@ -147,7 +147,7 @@ impl Lane {
     /// A dropped call may still run on the server.
     pub async fn run<T: FromReply>(&self, command: Command, policy: Policy) -> Result<T, Error> {
         let lane = &self.redis.0.lane;
-        let deadline = tokio::time::Instant::now() + self.deadline;
+        let deadline = std::time::Instant::now() + self.deadline;
         let mut reply = lane.run(&command, deadline).await;
         // One more try, if the first certainly did not run or may run twice, and time is left for it.
         if let Err(error) = &reply

@@ -1,6 +1,6 @@
 //! What a batcher carries, and how.
 
-use tokio::time::Instant;
+use std::time::Instant;
 
 use crate::error::Error;
 

@@ -10,9 +10,7 @@ mod queue;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use flight::Flight;
 pub use get::Getter;

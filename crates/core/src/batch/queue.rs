@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::{Bounds, Flight};
 use crate::error::{Error, ErrorKind};
@@ -144,7 +144,7 @@ impl<F: Flight> Queue<F> {
                     }
                     return;
                 }
-                () = tokio::time::sleep_until(next) => {
+                () = tokio::time::sleep_until(next.into()) => {
                     // The first to come is the first whose time is over; the others may still get their answer.
                     if let Some((_, caller)) = callers.pop_front() {
                         gone += 1;

@@ -1,10 +1,9 @@
 //! The multiplexed lane that most commands take.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use super::supervisor::Supervised;
 use crate::call::classify;
@@ -47,13 +46,16 @@ impl CommandLane {
         let client = self.connection.client(deadline).await?;
         let _permit = match self.in_flight.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match tokio::time::timeout_at(deadline, self.in_flight.acquire()).await {
-                Ok(Ok(permit)) => permit,
-                _ => {
-                    let message = format!("{} commands are in flight already", self.max_in_flight);
-                    return Err(Error::new(ErrorKind::Overloaded, message));
+            Err(_) => {
+                match tokio::time::timeout_at(deadline.into(), self.in_flight.acquire()).await {
+                    Ok(Ok(permit)) => permit,
+                    _ => {
+                        let message =
+                            format!("{} commands are in flight already", self.max_in_flight);
+                        return Err(Error::new(ErrorKind::Overloaded, message));
+                    }
                 }
-            },
+            }
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

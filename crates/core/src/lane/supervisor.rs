@@ -2,11 +2,10 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::vitals::Vitals;
 use crate::call::classify;
@@ -74,7 +73,7 @@ impl Supervised {
         }
         let mut state = self.state.subscribe();
         let decided = state.wait_for(|state| !matches!(state, State::Connecting));
-        match tokio::time::timeout_at(deadline, decided).await {
+        match tokio::time::timeout_at(deadline.into(), decided).await {
             Ok(Ok(state)) => found(&state).unwrap_or_else(|| Err(closed())),
             Ok(Err(_)) => Err(closed()),
             Err(_) => Err(Error::new(
