@@ -81,7 +81,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             stored[..7],
-            [0xB5, 1, 1, 0xC0, 0xB5, 0x58, 0x40],
+            [0xB5, 1, 1, 0x7B, 0xE1, 0x01, 0x1D],
             "{:02X?}",
             &stored[..7]
         );

@@ -1,4 +1,10 @@
 //! The cache against real servers.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod flight;
 mod keys;
