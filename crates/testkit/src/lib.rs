@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking: that is this crate's way to report"
+)]
+
+mod builder;
+mod name;
+mod server;
+mod shared;
+mod wait;
+
+#[cfg(feature = "proxy")]
+pub mod proxy;
+pub mod resp;
+
+pub mod binary;
+pub mod docker;
+
+mod error;
+mod version;
+
+#[cfg(feature = "containers")]
+mod container;
+mod local;
+mod port;
+mod settings;
+mod watchdog;
+
+pub use crate::builder::Builder;
+pub use crate::error::StartError;
+pub use crate::name::unique_name;
+pub use crate::server::Server;
+pub use crate::shared::{Shared, url};
+pub use crate::version::{Product, Version};
+pub use crate::wait::eventually;
