@@ -11,6 +11,7 @@ mod event;
 mod key;
 mod lane;
 mod namespace;
+mod push;
 mod redis;
 mod reply;
 mod script;
@@ -28,6 +29,7 @@ pub use key::{
     Prefix, SLOTS, Stem, part, slot,
 };
 pub use namespace::Namespace;
+pub use push::{Delivery, GapCause, Subscription, Target};
 pub use redis::{Lane, Redis};
 pub use reply::{FromReply, Reply};
 pub use script::Script;

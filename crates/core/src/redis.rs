@@ -1,7 +1,7 @@
 //! The handle.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::batch::{Bounds, Getter};
@@ -13,6 +13,7 @@ use crate::event::Events;
 use crate::key::{Key, Prefix};
 use crate::lane::CommandLane;
 use crate::namespace::Namespace;
+use crate::push::{Push, Subscription, Target};
 use crate::reply::FromReply;
 use crate::script::Script;
 use crate::topology::Endpoint;
@@ -27,6 +28,7 @@ struct Inner {
     endpoint: Arc<Endpoint>,
     settings: Settings,
     lane: Arc<CommandLane>,
+    push: OnceLock<Push>,
 }
 
 impl Redis {
@@ -73,6 +75,7 @@ impl Redis {
             endpoint,
             settings,
             lane: Arc::new(lane),
+            push: OnceLock::new(),
         }))
     }
 
@@ -101,6 +104,26 @@ impl Redis {
         }
     }
 
+    /// Subscribes; returns once the server has confirmed, within the handle's deadline.
+    ///
+    /// All subscriptions of a handle share one connection of their own, made with the first of them. It comes back by
+    /// itself, with all of them; every possible loss is a [`Gap`](crate::Delivery::Gap).
+    ///
+    /// # Errors
+    /// [`Permission`](ErrorKind::Permission) if the ACL user may not, [`Unavailable`](ErrorKind::Unavailable) if the
+    /// server did not confirm in time.
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves no subscription behind.
+    pub async fn subscribe(&self, target: Target) -> Result<Subscription, Error> {
+        let settings = self.0.settings;
+        let push = self
+            .0
+            .push
+            .get_or_init(|| Push::start(self.0.endpoint.clone(), settings.tuning()));
+        push.subscribe(target, settings.deadline).await
+    }
+
     /// What happens to the connection from now on.
     pub fn events(&self) -> Events {
         self.0.lane.events()
@@ -110,6 +133,9 @@ impl Redis {
     ///
     /// Every later command on any clone fails with [`Shutdown`](ErrorKind::Shutdown).
     pub async fn shutdown_within(&self, limit: Duration) {
+        if let Some(push) = self.0.push.get() {
+            push.close();
+        }
         self.0.lane.drain(limit).await;
     }
 }

@@ -168,6 +168,10 @@ impl Client {
         drop(self.0.inner.inner().command_rx.write().take());
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0.inner
+    }
+
     /// Ends the connection at once; commands under way end as if it had been lost.
     pub(crate) fn abort(&self) {
         self.0.abort.abort();

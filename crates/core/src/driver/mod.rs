@@ -7,5 +7,7 @@
 
 mod client;
 mod convert;
+mod messages;
 
 pub(crate) use client::{Cause, Client, Failure, Tuning};
+pub(crate) use messages::{Kind, Pushed};

@@ -1,12 +1,12 @@
 //! Keeps one connection alive: connects, watches, replaces.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::backoff::Backoff;
 use super::vitals::Vitals;
 use crate::call::classify;
 use crate::command::Command;
@@ -15,9 +15,6 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Events, Told};
 use crate::topology::Endpoint;
 
-const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-/// Also how late a server's return is noticed at most.
-const LONGEST_BACKOFF: Duration = Duration::from_millis(250);
 /// How often a connection is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long it may take to give one.
@@ -55,7 +52,7 @@ impl Supervised {
             state: state.clone(),
             vitals: vitals.clone(),
             told: told.clone(),
-            backoff: FIRST_BACKOFF,
+            backoff: Backoff::new(),
             away: false,
         };
         Supervised {
@@ -124,7 +121,7 @@ struct Supervisor {
     state: watch::Sender<State>,
     vitals: Arc<Vitals>,
     told: Told,
-    backoff: Duration,
+    backoff: Backoff,
     /// Whether the server is known, and was logged, to be away.
     away: bool,
 }
@@ -138,7 +135,7 @@ impl Supervisor {
                     let error =
                         classify::connect(&failure, &self.endpoint.to_string()).on("connect", None);
                     self.down(error);
-                    tokio::time::sleep(self.next_backoff()).await;
+                    tokio::time::sleep(self.backoff.next()).await;
                 }
             }
         }
@@ -149,7 +146,8 @@ impl Supervisor {
         if self.away {
             tracing::info!(target: "russet::core", server = %self.endpoint, "connected again");
         }
-        (self.backoff, self.away) = (FIRST_BACKOFF, false);
+        self.backoff.reset();
+        self.away = false;
         self.vitals.answered();
         self.state.send_replace(State::Up(client.clone()));
         self.told.tell(Event::Up);
@@ -192,14 +190,5 @@ impl Supervisor {
             self.told.tell(Event::Down(error.clone()));
         }
         self.state.send_replace(State::Down(error));
-    }
-
-    /// Twice as long each time up to the longest, and a random half of it, so that a fleet does not come back as one.
-    fn next_backoff(&mut self) -> Duration {
-        let backoff = self.backoff;
-        self.backoff = (backoff * 2).min(LONGEST_BACKOFF);
-        // Each RandomState has keys of its own; hashing nothing with them is a random number.
-        let dice = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or_default();
-        backoff / 2 + backoff / 2 * dice / 1000
     }
 }

@@ -1,0 +1,261 @@
+//! Makes each connection's subscriptions what is wanted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Target;
+use super::registry::Registry;
+use crate::call::classify;
+use crate::command::Command;
+use crate::driver::{Cause, Client, Failure, Kind, Pushed, Tuning};
+use crate::lane::Backoff;
+use crate::reply::Reply;
+use crate::topology::Endpoint;
+
+/// How often the server is asked what it holds for this connection.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How many names one SUBSCRIBE carries at most.
+const CHUNK: usize = 512;
+
+pub(super) struct Reconciler {
+    endpoint: Arc<Endpoint>,
+    tuning: Tuning,
+    registry: Arc<Registry>,
+    backoff: Backoff,
+}
+
+impl Reconciler {
+    pub(super) fn new(endpoint: Arc<Endpoint>, tuning: Tuning, registry: Arc<Registry>) -> Self {
+        Reconciler {
+            endpoint,
+            tuning,
+            registry,
+            backoff: Backoff::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut told = false;
+        loop {
+            match Client::connect(&self.endpoint, self.tuning).await {
+                Ok(client) => {
+                    told = false;
+                    self.backoff.reset();
+                    self.serve(client).await;
+                    self.registry.lost();
+                }
+                Err(failure) => {
+                    if !told {
+                        told = true;
+                        let error = classify::connect(&failure, &self.endpoint.to_string());
+                        tracing::warn!(target: "russet::core", server = %self.endpoint, %error, "subscriptions away; trying on");
+                    }
+                }
+            }
+            tokio::time::sleep(self.backoff.next()).await;
+        }
+    }
+
+    /// One connection's life: whatever was subscribed, and whatever comes, belongs to it and ends with it.
+    async fn serve(&self, client: Client) {
+        let mut messages = client.messages();
+        let registry = self.registry.clone();
+        let dispatcher = tokio::spawn(async move {
+            while let Some(pushed) = messages.next().await {
+                match pushed {
+                    Pushed::Message {
+                        kind,
+                        channel,
+                        payload,
+                    } => registry.dispatch(kind, &channel, &payload),
+                    Pushed::Lost => registry.gap(),
+                }
+            }
+        });
+        let mut held = Held {
+            client: &client,
+            targets: HashSet::new(),
+        };
+        loop {
+            if let Err(failure) = held.reconcile(&self.registry).await {
+                tracing::debug!(target: "russet::core", server = %self.endpoint, ?failure, "subscriptions: a new connection");
+                break;
+            }
+            tokio::select! {
+                () = client.ended() => break,
+                () = self.registry.changed() => {}
+                () = tokio::time::sleep(PROBE_EVERY) => {
+                    if let Err(failure) = held.audit().await {
+                        tracing::warn!(
+                            target: "russet::core", server = %self.endpoint, ?failure,
+                            "the server no longer holds what was subscribed, or answers nothing; making a new connection"
+                        );
+                        break;
+                    }
+                }
+            }
+        }
+        client.abort();
+        dispatcher.abort();
+    }
+}
+
+/// What one connection is subscribed to, confirmed by the server.
+struct Held<'a> {
+    client: &'a Client,
+    targets: HashSet<Target>,
+}
+
+impl Held<'_> {
+    /// Subscribes what is missing and ends what is left over. Fails only if the connection cannot be trusted any more.
+    async fn reconcile(&mut self, registry: &Registry) -> Result<(), Failure> {
+        let wanted: HashSet<Target> = registry.targets().into_iter().collect();
+        for target in self
+            .targets
+            .difference(&wanted)
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.client
+                .unsubscribe(target.kind(), &[name(&target)])
+                .await?;
+            self.fence().await?;
+            self.targets.remove(&target);
+        }
+        for target in &self.targets {
+            registry.confirm_held(target);
+        }
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Sharded] {
+            let missing: Vec<&Target> = wanted
+                .iter()
+                .filter(|target| target.kind() == kind && !self.targets.contains(*target))
+                .collect();
+            for chunk in missing.chunks(CHUNK) {
+                self.subscribe(registry, kind, chunk).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn subscribe(
+        &mut self,
+        registry: &Registry,
+        kind: Kind,
+        targets: &[&Target],
+    ) -> Result<(), Failure> {
+        match self.ask(kind, targets).await {
+            Ok(()) => {
+                for &target in targets {
+                    self.targets.insert(target.clone());
+                    registry.confirm(target);
+                }
+                Ok(())
+            }
+            Err(refusal) if refusal.cause == Cause::Answer => {
+                self.realign().await?;
+                match targets {
+                    [target] => registry.refuse(target, classify::command("SUBSCRIBE", refusal)),
+                    // One refused name refuses the whole command; alone, each is told its own.
+                    many => {
+                        for target in many {
+                            Box::pin(self.subscribe(registry, kind, &[target])).await?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Sends a subscription and waits until the server has dealt with it.
+    async fn ask(&self, kind: Kind, targets: &[&Target]) -> Result<(), Failure> {
+        let names: Vec<&str> = targets.iter().map(|target| name(target)).collect();
+        self.client.subscribe(kind, &names).await?;
+        if kind == Kind::Sharded {
+            Ok(())
+        } else {
+            self.fence().await
+        }
+    }
+
+    /// A command behind a subscription: commands of one connection are dealt with in order, so its reply proves that
+    /// the subscription was, too. A refusal comes as its error, because fred hands it to the next command.
+    async fn fence(&self) -> Result<(), Failure> {
+        self.client
+            .send(&Command::new("PING"), ANSWER_WITHIN)
+            .await
+            .map(drop)
+    }
+
+    /// After a refusal one reply is left over. It is dropped if it comes while nothing waits; that it is gone is proven
+    /// by a PING that gets its own answer.
+    async fn realign(&self) -> Result<(), Failure> {
+        for attempt in 0..5_u32 {
+            let nonce = format!("russet-{attempt}");
+            let reply = self
+                .client
+                .send(&Command::new("PING").arg(&nonce), ANSWER_WITHIN)
+                .await?;
+            if matches!(&reply, Reply::Bytes(bytes) if *bytes == nonce.as_bytes()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Err(Failure {
+            cause: Cause::Protocol,
+            text: "the replies do not line up after a refusal".to_owned(),
+        })
+    }
+
+    /// Asks the server what it holds for this connection: a subscription that died in silence is found.
+    async fn audit(&self) -> Result<(), Failure> {
+        let info = match self
+            .client
+            .send(&Command::new("CLIENT INFO"), ANSWER_WITHIN)
+            .await
+        {
+            Ok(Reply::Bytes(info)) => info,
+            // A user who may not ask is at least alive.
+            Ok(_) => return Ok(()),
+            Err(failure) if failure.cause == Cause::Answer => return Ok(()),
+            Err(failure) => return Err(failure),
+        };
+        let info = String::from_utf8_lossy(&info);
+        for (field, kind) in [
+            ("sub", Kind::Channel),
+            ("psub", Kind::Pattern),
+            ("ssub", Kind::Sharded),
+        ] {
+            let held = self
+                .targets
+                .iter()
+                .filter(|target| target.kind() == kind)
+                .count();
+            let found = info
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(field)?.strip_prefix('='));
+            // Servers before 7.0.3 do not count sharded ones.
+            if let Some(found) = found
+                && found.parse() != Ok(held)
+            {
+                let text = format!(
+                    "the server holds {field}={found} for this connection, {held} were confirmed"
+                );
+                return Err(Failure {
+                    cause: Cause::Protocol,
+                    text,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name(target: &Target) -> &str {
+    // Checked when the subscription was made.
+    std::str::from_utf8(target.key().as_bytes()).unwrap_or_default()
+}
