@@ -134,7 +134,7 @@ impl Local {
             ("unixsocketperm", "700"),
             ("dir", folder),
         ]);
-        private_file(&self.folder.join(CONFIG), false)
+        private_file(&self.folder.join(CONFIG))
             .and_then(|mut file| file.write_all(config.as_bytes()))
             .map_err(|error| StartError::failed(format!("cannot write into {folder}: {error}")))
     }
@@ -162,31 +162,28 @@ impl Local {
     }
 
     fn spawn(&self) -> Result<Child, StartError> {
-        let log = private_file(&self.folder.join(LOG), false);
-        let errors = log
-            .as_ref()
-            .map_err(ToString::to_string)
-            .and_then(|log| log.try_clone().map_err(|e| e.to_string()));
-        let (Ok(log), Ok(errors)) = (log, errors) else {
-            return Err(StartError::failed(format!(
-                "cannot write into {}",
-                self.folder.display()
-            )));
+        let log = || {
+            let log = private_file(&self.folder.join(LOG))?;
+            Ok((log.try_clone()?, log))
         };
+        let (log, errors) = log().map_err(|error: io::Error| {
+            StartError::failed(format!(
+                "cannot write into {}: {error}",
+                self.folder.display()
+            ))
+        })?;
         let _ = fs::remove_file(self.socket());
         let mut command = Command::new("sh");
         command
             .args(["-c", RUN, "russet-server"])
             .arg(&self.folder)
+            .arg(self.binary.libraries.as_deref().unwrap_or_default())
             .arg(&self.binary.path)
             .arg(self.folder.join(CONFIG))
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors);
-        if let Some(libraries) = &self.binary.libraries {
-            command.env("LD_LIBRARY_PATH", libraries);
-        }
         command
             .spawn()
             .map_err(|error| StartError::failed(format!("cannot run `sh`: {error}")))
@@ -287,12 +284,11 @@ fn new_folder() -> Result<PathBuf, StartError> {
     Ok(folder)
 }
 
-fn private_file(path: &Path, append: bool) -> io::Result<File> {
+fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
         .write(true)
-        .append(append)
-        .truncate(!append)
+        .truncate(true)
         .mode(0o600)
         .open(path)
 }
@@ -305,8 +301,13 @@ if read -r pid <"$1.gone/pid"; then kill -KILL "$pid"; fi
 rm -rf "$1.gone" || { sleep 1; rm -rf "$1.gone"; }
 "#;
 
-/// `$1` is the folder, the rest the server's command line.
-const RUN: &str = r#"echo $$ >"$1/pid" || exit 1; shift; exec "$@""#;
+/// `$1` is the folder, `$2` the server's library path (not the shell's: it has its own), the rest its command line.
+const RUN: &str = r#"
+echo $$ >"$1/pid" || exit 1
+if [ -n "$2" ]; then export LD_LIBRARY_PATH="$2"; fi
+shift 2
+exec "$@"
+"#;
 
 const ATTEMPTS: usize = 20;
 const CONFIG: &str = "server.conf";

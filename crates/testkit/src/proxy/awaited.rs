@@ -180,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_waits_for_replies_that_are_awaited_or_being_delivered() {
+        let mut awaited = Awaited::default();
+        awaited.push_plain(1);
+        assert!(!awaited.is_idle());
+        awaited.push_answer(b"-ERR\r\n".to_vec());
+        assert_eq!(awaited.pop_answer(), None);
+        awaited.delivering = true;
+        assert_eq!(awaited.pop(b":1\r\n", false), Fate::Pass);
+        assert_eq!(awaited.pop_answer().as_deref(), Some(&b"-ERR\r\n"[..]));
+        assert!(!awaited.is_idle());
+        awaited.delivering = false;
+        assert!(awaited.is_idle());
+    }
+
+    #[test]
     fn pushes_are_nobodys_reply() {
         let mut awaited = Awaited::default();
         awaited.push(DROP);

@@ -37,16 +37,19 @@ fn a_killed_process_leaves_no_frozen_server() {
 }
 
 #[test]
-fn ctrl_c_leaves_nothing() {
-    let (mut process, server) = start("own");
-    let group = format!("-{}", process.id());
-    let sent = Command::new("sh")
-        .args(["-c", "kill -INT \"$1\"", "sh", &group])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    assert!(!process.wait().unwrap().success());
-    expect_gone(&server);
+fn signals_to_the_whole_group_leave_nothing() {
+    // What a terminal sends on Ctrl-C, and what a test runner sends when its patience ends.
+    for signal in ["INT", "KILL"] {
+        let (mut process, server) = start("own");
+        let group = format!("-{}", process.id());
+        let sent = Command::new("sh")
+            .args(["-c", "kill -\"$1\" \"$2\"", "sh", signal, &group])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        assert!(!process.wait().unwrap().success());
+        expect_gone(&server);
+    }
 }
 
 #[test]
