@@ -17,7 +17,7 @@ mod reply;
 mod script;
 mod topology;
 
-pub use batch::{Batcher, Bounds, Flight, Getter};
+pub use batch::{Batcher, Bounds, Flight, Getter, ScriptCalls};
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use command::{Command, IntoArg, Policy};

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::batch::{Bounds, Getter};
+use crate::batch::{Bounds, Getter, ScriptCalls};
 use crate::builder::{Builder, Settings};
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
@@ -14,7 +14,7 @@ use crate::key::{Key, Prefix};
 use crate::lane::CommandLane;
 use crate::namespace::Namespace;
 use crate::push::{Push, Subscription, Target};
-use crate::reply::FromReply;
+use crate::reply::{FromReply, Reply};
 use crate::script::Script;
 use crate::topology::Endpoint;
 
@@ -81,10 +81,7 @@ impl Redis {
 
     pub(crate) async fn verify(&self) -> Result<(), Error> {
         let limit = self.0.settings.connect_timeout;
-        self.0
-            .lane
-            .ready(std::time::Instant::now() + limit + limit / 4)
-            .await
+        self.0.lane.ready(Instant::now() + limit + limit / 4).await
     }
 
     /// A namespace: the first name of every key.
@@ -172,21 +169,8 @@ impl Lane {
     /// # Cancel safety
     /// A dropped call may still run on the server.
     pub async fn run<T: FromReply>(&self, command: Command, policy: Policy) -> Result<T, Error> {
-        let lane = &self.redis.0.lane;
-        let deadline = std::time::Instant::now() + self.deadline;
-        let mut reply = lane.run(&command, deadline).await;
-        // One more try, if the first certainly did not run or may run twice, and time is left for it.
-        if let Err(error) = &reply
-            && error.kind() != ErrorKind::Deadline
-            && matches!(
-                error.kind(),
-                ErrorKind::ConnectionLost | ErrorKind::Unavailable
-            )
-            && (policy == Policy::Idempotent || !error.may_have_executed())
-        {
-            reply = lane.run(&command, deadline).await;
-        }
-        T::from_reply(reply?)
+        let (lane, deadline) = (&self.redis.0.lane, Instant::now() + self.deadline);
+        T::from_reply(retried(policy, || lane.run(&command, deadline)).await?)
     }
 
     /// A reader whose concurrent reads share one `MGET`: at most 256 keys in one, and two on their way at once.
@@ -200,7 +184,26 @@ impl Lane {
         )
     }
 
-    /// Runs a script by its hash: one round trip, three where the server does not know it yet.
+    /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys, three on their
+    /// way at once. See [`ScriptCalls`] for what the script must do; `common` are the arguments that all calls share.
+    ///
+    /// Make it once and keep it; each one has a queue of its own.
+    pub fn script_calls<A: IntoArg>(
+        &self,
+        script: &'static Script,
+        common: impl IntoIterator<Item = A>,
+    ) -> ScriptCalls {
+        let common = common.into_iter().map(IntoArg::into_arg).collect();
+        ScriptCalls::new(
+            self.redis.0.lane.clone(),
+            script,
+            common,
+            Bounds::new(64, 3),
+            self.deadline,
+        )
+    }
+
+    /// Runs a script by its hash: one round trip, three the first time a server does not know it.
     ///
     /// `keys` are all keys that the script touches; they must share a cluster slot.
     ///
@@ -211,7 +214,7 @@ impl Lane {
     /// A dropped call may still run on the server.
     pub async fn script<'k, T: FromReply>(
         &self,
-        script: &Script,
+        script: &'static Script,
         keys: impl IntoIterator<Item = &'k Key>,
         args: impl IntoIterator<Item = impl IntoArg>,
         policy: Policy,
@@ -219,17 +222,48 @@ impl Lane {
         let keys: Vec<&Key> = keys.into_iter().collect();
         let call = Command::new("EVALSHA").arg(script.hash()).arg(keys.len());
         let call = keys.into_iter().fold(call, Command::key).args(args);
-        match self.run(call.clone(), policy).await {
-            Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
-                self.run::<()>(
-                    Command::new("SCRIPT LOAD").arg(script.source()),
-                    Policy::Idempotent,
-                )
-                .await?;
-                self.run(call, policy).await
-            }
-            reply => reply,
+        let (lane, deadline) = (&self.redis.0.lane, Instant::now() + self.deadline);
+        T::from_reply(retried(policy, || lane.script(script, &call, deadline)).await?)
+    }
+
+    /// Runs several commands in one round trip, each with its own result, in order. They are no transaction: others
+    /// may run between them.
+    ///
+    /// # Errors
+    /// None of its own: one command's failure is that command's result.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still run on the server, whole or in part.
+    pub async fn pipeline(
+        &self,
+        commands: &[Command],
+        policy: Policy,
+    ) -> Vec<Result<Reply, Error>> {
+        let (lane, deadline) = (&self.redis.0.lane, Instant::now() + self.deadline);
+        futures_util::future::join_all(
+            commands
+                .iter()
+                .map(|command| retried(policy, move || lane.run(command, deadline))),
+        )
+        .await
+    }
+}
+
+/// Once more, if the first try certainly did not run or may run twice, within the same deadline.
+async fn retried<F: Future<Output = Result<Reply, Error>>>(
+    policy: Policy,
+    mut attempt: impl FnMut() -> F,
+) -> Result<Reply, Error> {
+    match attempt().await {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionLost | ErrorKind::Unavailable
+            ) && (policy == Policy::Idempotent || !error.may_have_executed()) =>
+        {
+            attempt().await
         }
+        reply => reply,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use sha1::{Digest as _, Sha1};
 
+use crate::command::Command;
 use crate::key::push_hex;
 
 /// A Lua script and its hash.
@@ -41,6 +42,10 @@ impl Script {
             push_hex(&mut hex, &Sha1::digest(self.source.as_bytes()));
             hex
         })
+    }
+
+    pub(crate) fn load(&self) -> Command {
+        Command::new("SCRIPT LOAD").arg(self.source)
     }
 }
 

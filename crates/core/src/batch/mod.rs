@@ -7,6 +7,7 @@
 mod flight;
 mod get;
 mod queue;
+mod script;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use flight::Flight;
 pub use get::Getter;
 use queue::Queue;
+pub use script::ScriptCalls;
 
 use crate::error::Error;
 

@@ -12,6 +12,7 @@ use crate::driver::{Cause, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::event::Events;
 use crate::reply::Reply;
+use crate::script::Script;
 use crate::topology::Endpoint;
 
 /// One connection that all callers share.
@@ -40,6 +41,24 @@ impl CommandLane {
         self.attempt(command, deadline)
             .await
             .map_err(|error| error.on(command.name(), command.first_key()))
+    }
+
+    /// Runs a script's EVALSHA; where the server does not know the script, loads it and runs it again.
+    pub(crate) async fn script(
+        &self,
+        script: &'static Script,
+        call: &Command,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        match self.run(call, deadline).await {
+            Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
+                // From now on every new connection loads it before it is used.
+                self.connection.preload(script);
+                self.run(&script.load(), deadline).await?;
+                self.run(call, deadline).await
+            }
+            reply => reply,
+        }
     }
 
     async fn attempt(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {

@@ -1,6 +1,6 @@
 //! Keeps one connection alive: connects, watches, replaces.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use crate::command::Command;
 use crate::driver::{Client, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Events, Told};
+use crate::script::Script;
 use crate::topology::Endpoint;
 
 /// How often a connection is asked for a sign of life.
@@ -37,20 +38,29 @@ pub(crate) enum State {
 pub(crate) struct Supervised {
     state: watch::Sender<State>,
     vitals: Arc<Vitals>,
+    scripts: Arc<Scripts>,
     told: Told,
     task: JoinHandle<()>,
 }
+
+/// The scripts that the server did not know when they were first called.
+type Scripts = Mutex<Vec<&'static Script>>;
 
 impl Supervised {
     /// Starts connecting.
     pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
         let (state, _) = watch::channel(State::Connecting);
-        let (vitals, told) = (Arc::new(Vitals::default()), Told::new());
+        let (vitals, scripts, told) = (
+            Arc::new(Vitals::default()),
+            Arc::new(Scripts::default()),
+            Told::new(),
+        );
         let supervisor = Supervisor {
             endpoint,
             tuning,
             state: state.clone(),
             vitals: vitals.clone(),
+            scripts: scripts.clone(),
             told: told.clone(),
             backoff: Backoff::new(),
             away: false,
@@ -58,6 +68,7 @@ impl Supervised {
         Supervised {
             state,
             vitals,
+            scripts,
             told,
             task: tokio::spawn(supervisor.run()),
         }
@@ -82,6 +93,14 @@ impl Supervised {
 
     pub(crate) fn vitals(&self) -> &Vitals {
         &self.vitals
+    }
+
+    /// Has every later connection load the script before it is used.
+    pub(crate) fn preload(&self, script: &'static Script) {
+        let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !scripts.iter().any(|known| known.hash() == script.hash()) {
+            scripts.push(script);
+        }
     }
 
     pub(crate) fn events(&self) -> Events {
@@ -120,6 +139,7 @@ struct Supervisor {
     tuning: Tuning,
     state: watch::Sender<State>,
     vitals: Arc<Vitals>,
+    scripts: Arc<Scripts>,
     told: Told,
     backoff: Backoff,
     /// Whether the server is known, and was logged, to be away.
@@ -149,6 +169,15 @@ impl Supervisor {
         self.backoff.reset();
         self.away = false;
         self.vitals.answered();
+        let scripts = self
+            .scripts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for script in scripts {
+            // A user who may not load, or a server that is busy, is met again by the call itself.
+            let _ = client.send(&script.load(), PING_WITHIN).await;
+        }
         self.state.send_replace(State::Up(client.clone()));
         self.told.tell(Event::Up);
         loop {

@@ -1,0 +1,100 @@
+//! Many calls of one script, one EVALSHA.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Batcher, Bounds, Flight};
+use crate::command::{Command, IntoArg};
+use crate::error::Error;
+use crate::key::Key;
+use crate::lane::CommandLane;
+use crate::reply::Reply;
+use crate::script::Script;
+
+/// Calls a script that serves many keys at once; concurrent calls share one `EVALSHA`. Cheap to clone.
+///
+/// The script gets each call's key in `KEYS`, in order; in `ARGV` first the common arguments, once, then each call's own,
+/// in the same order. It answers an array with one entry for each key: an integer or an array, never a bare string (see
+/// `docs/adr/0001`). An entry is that call's reply; a script that fails fails every call of its flight, so it guards each
+/// item with `redis.pcall`.
+#[derive(Clone, Debug)]
+pub struct ScriptCalls(Batcher<Calls>);
+
+impl ScriptCalls {
+    pub(crate) fn new(
+        lane: Arc<CommandLane>,
+        script: &'static Script,
+        common: Vec<Bytes>,
+        bounds: Bounds,
+        deadline: Duration,
+    ) -> Self {
+        ScriptCalls(Batcher::new(
+            Calls {
+                lane,
+                script,
+                common,
+            },
+            bounds,
+            deadline,
+        ))
+    }
+
+    /// Calls the script for one key; its entry of the reply.
+    ///
+    /// # Errors
+    /// As [`Batcher::call`].
+    ///
+    /// # Cancel safety
+    /// A dropped call that is still waiting is not sent; one on its way may run.
+    pub async fn call<A: IntoArg>(
+        &self,
+        key: Key,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Reply, Error> {
+        self.0
+            .call((key, args.into_iter().map(IntoArg::into_arg).collect()))
+            .await
+    }
+}
+
+struct Calls {
+    lane: Arc<CommandLane>,
+    script: &'static Script,
+    common: Vec<Bytes>,
+}
+
+impl Flight for Calls {
+    type Request = (Key, Vec<Bytes>);
+    type Response = Reply;
+
+    async fn fly(
+        &self,
+        calls: Vec<(Key, Vec<Bytes>)>,
+        deadline: Instant,
+    ) -> Vec<Result<Reply, Error>> {
+        let own: usize = calls.iter().map(|(_, args)| args.len()).sum();
+        let eval = Command::with_capacity("EVALSHA", 2 + calls.len() + self.common.len() + own)
+            .arg(self.script.hash())
+            .arg(calls.len());
+        let eval = calls
+            .iter()
+            .fold(eval, |eval, (key, _)| eval.key(key))
+            .args(&self.common);
+        let eval = calls.iter().fold(eval, |eval, (_, args)| eval.args(args));
+        match self.lane.script(self.script, &eval, deadline).await {
+            Ok(Reply::Array(entries)) if entries.len() == calls.len() => {
+                entries.into_iter().map(Ok).collect()
+            }
+            Ok(other) => {
+                let error = Error::decode(format!(
+                    "a script over {} keys answered {other:?}",
+                    calls.len()
+                ));
+                vec![Err(error); calls.len()]
+            }
+            Err(error) => vec![Err(error); calls.len()],
+        }
+    }
+}
