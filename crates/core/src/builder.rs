@@ -15,6 +15,7 @@ use crate::topology::{self, Endpoint, Environment};
 /// | [`connect_timeout`](Builder::connect_timeout) | 2 s |
 /// | [`deadline`](Builder::deadline) | 1 s for each command |
 /// | [`max_in_flight`](Builder::max_in_flight) | 4,096 commands |
+/// | [`max_connections`](Builder::max_connections) | 20 sockets |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `connect` or `lazy`"]
 pub struct Builder {
@@ -27,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) deadline: Duration,
     pub(crate) max_in_flight: usize,
+    pub(crate) max_connections: usize,
 }
 
 impl Settings {
@@ -45,6 +47,7 @@ impl Builder {
                 connect_timeout: Duration::from_secs(2),
                 deadline: Duration::from_secs(1),
                 max_in_flight: 4096,
+                max_connections: 20,
             },
         }
     }
@@ -76,6 +79,12 @@ impl Builder {
     /// How many commands may be on their way at once; more wait, within their deadline. At least 1.
     pub fn max_in_flight(mut self, commands: usize) -> Self {
         self.settings.max_in_flight = commands;
+        self
+    }
+
+    /// How many sockets the handle may open, over all its lanes. At least 1.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
         self
     }
 
@@ -138,6 +147,6 @@ impl Builder {
                 "there is no tokio runtime here; build the connection inside one (an async fn main, or Runtime::enter)",
             ));
         }
-        Ok(Redis::start(endpoint, settings))
+        Redis::start(endpoint, settings)
     }
 }

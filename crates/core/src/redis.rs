@@ -1,21 +1,25 @@
 //! The handle.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::batch::{Bounds, Getter, ScriptCalls};
 use crate::builder::{Builder, Settings};
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
+use crate::connections::{Connections, Slot};
 use crate::error::{BuildError, Error, ErrorKind};
 use crate::event::Events;
 use crate::key::{Key, Prefix};
-use crate::lane::CommandLane;
+use crate::lane::{Blocking, CommandLane, Heartbeat};
 use crate::namespace::Namespace;
 use crate::push::{Push, Subscription, Target};
 use crate::reply::{FromReply, Reply};
+use crate::scan::{Pace, Scan};
 use crate::script::Script;
+use crate::server::ServerInfo;
 use crate::topology::Endpoint;
 
 /// A connection to Redis or Valkey that keeps itself alive. Cheap to clone, `Send + Sync`; all clones share it.
@@ -27,8 +31,34 @@ pub struct Redis(Arc<Inner>);
 struct Inner {
     endpoint: Arc<Endpoint>,
     settings: Settings,
+    connections: Arc<Connections>,
     lane: Arc<CommandLane>,
-    push: OnceLock<Push>,
+    _slot: Slot,
+    // Lanes that are made when they are first used.
+    push: Mutex<Option<Arc<Push>>>,
+    heartbeat: Mutex<Option<Arc<Heartbeat>>>,
+    maintenance: Mutex<Option<Arc<Maintenance>>>,
+}
+
+/// The lane that walks and copies, so that nobody waits behind it.
+struct Maintenance {
+    lane: Arc<CommandLane>,
+    _slot: Slot,
+}
+
+/// What a cell holds, made if it is empty.
+fn first_use<T>(
+    cell: &Mutex<Option<Arc<T>>>,
+    make: impl FnOnce() -> Result<T, BuildError>,
+) -> Result<Arc<T>, BuildError> {
+    // A lane that could not be made leaves the cell empty.
+    let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = &*cell {
+        return Ok(made.clone());
+    }
+    let made = Arc::new(make()?);
+    *cell = Some(made.clone());
+    Ok(made)
 }
 
 impl Redis {
@@ -68,15 +98,21 @@ impl Redis {
         Builder::new()
     }
 
-    pub(crate) fn start(endpoint: Endpoint, settings: Settings) -> Redis {
+    pub(crate) fn start(endpoint: Endpoint, settings: Settings) -> Result<Redis, BuildError> {
+        let connections = Connections::new(settings.max_connections);
+        let slot = connections.open("command")?;
         let endpoint = Arc::new(endpoint);
         let lane = CommandLane::start(endpoint.clone(), settings.tuning(), settings.max_in_flight);
-        Redis(Arc::new(Inner {
+        Ok(Redis(Arc::new(Inner {
             endpoint,
             settings,
+            connections,
             lane: Arc::new(lane),
-            push: OnceLock::new(),
-        }))
+            _slot: slot,
+            push: Mutex::new(None),
+            heartbeat: Mutex::new(None),
+            maintenance: Mutex::new(None),
+        })))
     }
 
     pub(crate) async fn verify(&self) -> Result<(), Error> {
@@ -95,7 +131,7 @@ impl Redis {
     /// The lane of a concern, on which its commands run.
     pub fn on(&self, concern: Concern) -> Lane {
         Lane {
-            redis: self.clone(),
+            lane: self.0.lane.clone(),
             concern,
             deadline: self.0.settings.deadline,
         }
@@ -113,12 +149,117 @@ impl Redis {
     /// # Cancel safety
     /// A dropped call leaves no subscription behind.
     pub async fn subscribe(&self, target: Target) -> Result<Subscription, Error> {
-        let settings = self.0.settings;
-        let push = self
-            .0
-            .push
-            .get_or_init(|| Push::start(self.0.endpoint.clone(), settings.tuning()));
-        push.subscribe(target, settings.deadline).await
+        let inner = &*self.0;
+        let push = first_use(&inner.push, || {
+            let slot = inner.connections.open("push")?;
+            Ok(Push::start(
+                inner.endpoint.clone(),
+                inner.settings.tuning(),
+                slot,
+            ))
+        })?;
+        push.subscribe(target, inner.settings.deadline).await
+    }
+
+    /// A connection of its own for blocking commands: one for each consumer loop.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) if it does not fit into `max_connections`.
+    pub fn blocking(&self) -> Result<Blocking, BuildError> {
+        let Inner {
+            endpoint,
+            settings,
+            connections,
+            ..
+        } = &*self.0;
+        let slot = connections.open("blocking")?;
+        Ok(Blocking::start(
+            endpoint.clone(),
+            settings.tuning(),
+            settings.deadline,
+            slot,
+        ))
+    }
+
+    /// A walk over the keys that match a glob, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) if that connection does not fit into `max_connections`.
+    pub fn scan(&self, pattern: impl IntoArg, pace: Pace) -> Result<Scan, BuildError> {
+        let Inner {
+            endpoint,
+            settings,
+            connections,
+            maintenance,
+            ..
+        } = &*self.0;
+        let maintenance = first_use(maintenance, || {
+            let slot = connections.open("maintenance")?;
+            let lane =
+                CommandLane::start(endpoint.clone(), settings.tuning(), settings.max_in_flight);
+            Ok(Maintenance {
+                lane: Arc::new(lane),
+                _slot: slot,
+            })
+        })?;
+        Ok(Scan::new(
+            maintenance.lane.clone(),
+            pattern.into_arg(),
+            pace,
+            settings.deadline,
+        ))
+    }
+
+    /// Runs a task on a small thread and connection of core's own, for lease renewals and their timers: user code that
+    /// blocks every worker of the service's runtime does not stop it. The task gets the lane to use.
+    ///
+    /// The task ends with the last clone of this handle at the latest; it must not block.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) if its connection does not fit into `max_connections`.
+    pub fn spawn_heartbeat<F>(
+        &self,
+        concern: Concern,
+        task: impl FnOnce(Lane) -> F,
+    ) -> Result<(), BuildError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Inner {
+            endpoint,
+            settings,
+            connections,
+            heartbeat,
+            ..
+        } = &*self.0;
+        let heartbeat = first_use(heartbeat, || {
+            let slot = connections.open("heartbeat")?;
+            Heartbeat::start(
+                endpoint.clone(),
+                settings.tuning(),
+                settings.max_in_flight,
+                slot,
+            )
+        })?;
+        heartbeat.spawn(task(Lane {
+            lane: heartbeat.lane().clone(),
+            concern,
+            deadline: settings.deadline,
+        }));
+        Ok(())
+    }
+
+    /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied.
+    pub async fn server_info(&self) -> ServerInfo {
+        let deadline = Instant::now() + self.0.settings.deadline;
+        let hello = self.0.lane.run(&Command::new("HELLO"), deadline).await.ok();
+        let info = self.0.lane.run(&Command::new("INFO"), deadline).await.ok();
+        ServerInfo::read(hello, info)
+    }
+
+    /// How many connections each lane uses now: `command`, `push`, `blocking`, `heartbeat`, `maintenance`.
+    pub fn connections(&self) -> BTreeMap<&'static str, usize> {
+        self.0.connections.used()
     }
 
     /// What happens to the connection from now on.
@@ -130,9 +271,26 @@ impl Redis {
     ///
     /// Every later command on any clone fails with [`Shutdown`](ErrorKind::Shutdown).
     pub async fn shutdown_within(&self, limit: Duration) {
-        if let Some(push) = self.0.push.get() {
+        let taken = |cell: &Mutex<Option<Arc<Push>>>| {
+            cell.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        if let Some(push) = taken(&self.0.push) {
             push.close();
         }
+        drop(
+            self.0
+                .heartbeat
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        drop(
+            self.0
+                .maintenance
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         self.0.lane.drain(limit).await;
     }
 }
@@ -148,7 +306,7 @@ impl fmt::Debug for Redis {
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Lane {
-    redis: Redis,
+    lane: Arc<CommandLane>,
     concern: Concern,
     deadline: Duration,
 }
@@ -169,7 +327,7 @@ impl Lane {
     /// # Cancel safety
     /// A dropped call may still run on the server.
     pub async fn run<T: FromReply>(&self, command: Command, policy: Policy) -> Result<T, Error> {
-        let (lane, deadline) = (&self.redis.0.lane, Instant::now() + self.deadline);
+        let (lane, deadline) = (&self.lane, Instant::now() + self.deadline);
         T::from_reply(retried(policy, || lane.run(&command, deadline)).await?)
     }
 
@@ -177,11 +335,7 @@ impl Lane {
     ///
     /// Make it once and keep it; each call makes a queue of its own.
     pub fn getter(&self) -> Getter {
-        Getter::new(
-            self.redis.0.lane.clone(),
-            Bounds::new(256, 2),
-            self.deadline,
-        )
+        Getter::new(self.lane.clone(), Bounds::new(256, 2), self.deadline)
     }
 
     /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys, three on their
@@ -195,7 +349,7 @@ impl Lane {
     ) -> ScriptCalls {
         let common = common.into_iter().map(IntoArg::into_arg).collect();
         ScriptCalls::new(
-            self.redis.0.lane.clone(),
+            self.lane.clone(),
             script,
             common,
             Bounds::new(64, 3),
@@ -222,7 +376,7 @@ impl Lane {
         let keys: Vec<&Key> = keys.into_iter().collect();
         let call = Command::new("EVALSHA").arg(script.hash()).arg(keys.len());
         let call = keys.into_iter().fold(call, Command::key).args(args);
-        let (lane, deadline) = (&self.redis.0.lane, Instant::now() + self.deadline);
+        let (lane, deadline) = (&self.lane, Instant::now() + self.deadline);
         T::from_reply(retried(policy, || lane.script(script, &call, deadline)).await?)
     }
 
@@ -239,7 +393,7 @@ impl Lane {
         commands: &[Command],
         policy: Policy,
     ) -> Vec<Result<Reply, Error>> {
-        let (lane, deadline) = (&self.redis.0.lane, Instant::now() + self.deadline);
+        let (lane, deadline) = (&self.lane, Instant::now() + self.deadline);
         futures_util::future::join_all(
             commands
                 .iter()
@@ -269,11 +423,6 @@ async fn retried<F: Future<Output = Result<Reply, Error>>>(
 
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Lane({} on {})",
-            self.concern.name(),
-            self.redis.0.endpoint
-        )
+        write!(f, "Lane({})", self.concern.name())
     }
 }

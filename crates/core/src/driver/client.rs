@@ -147,15 +147,38 @@ impl Client {
                     .await?
             }
             (name, args) => {
-                let slot = command
-                    .first_key()
-                    .map_or(ClusterHash::Random, |key| ClusterHash::Custom(key.slot()));
-                let custom = CustomCommand::new_static(name, slot, false);
+                let custom = CustomCommand::new_static(name, slot(command), false);
                 client
                     .custom(custom, args.iter().map(convert::value).collect::<Vec<_>>())
                     .await?
             }
         };
+        Ok(convert::reply(value))
+    }
+
+    /// Sends a command that waits on the server, and waits for its reply for at most `timeout`.
+    pub(crate) async fn send_blocking(
+        &self,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<Reply, Failure> {
+        let options = Options {
+            timeout: Some(timeout),
+            ..Options::default()
+        };
+        // fred's own methods turn "nothing came" into a timeout; a custom command answers nil.
+        let custom = CustomCommand::new_static(command.name(), slot(command), true);
+        let args = command
+            .arguments()
+            .iter()
+            .map(convert::value)
+            .collect::<Vec<_>>();
+        let value: Value = self
+            .0
+            .inner
+            .with_options(&options)
+            .custom(custom, args)
+            .await?;
         Ok(convert::reply(value))
     }
 
@@ -176,6 +199,12 @@ impl Client {
     pub(crate) fn abort(&self) {
         self.0.abort.abort();
     }
+}
+
+fn slot(command: &Command) -> ClusterHash {
+    command
+        .first_key()
+        .map_or(ClusterHash::Random, |key| ClusterHash::Custom(key.slot()))
 }
 
 /// The options of SET that fred's own method can express.

@@ -1,5 +1,6 @@
 //! The multiplexed lane that most commands take.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,5 +102,11 @@ impl CommandLane {
         let _ = tokio::time::timeout(limit, self.in_flight.acquire_many(all)).await;
         self.in_flight.close();
         self.connection.close();
+    }
+}
+
+impl fmt::Debug for CommandLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CommandLane({} at most)", self.max_in_flight)
     }
 }

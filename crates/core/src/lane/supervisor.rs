@@ -49,6 +49,15 @@ type Scripts = Mutex<Vec<&'static Script>>;
 impl Supervised {
     /// Starts connecting.
     pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
+        Supervised::begin(endpoint, tuning, true)
+    }
+
+    /// Starts connecting; without asking for signs of life, which would wait behind a blocking command.
+    pub(crate) fn start_unwatched(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
+        Supervised::begin(endpoint, tuning, false)
+    }
+
+    fn begin(endpoint: Arc<Endpoint>, tuning: Tuning, watched: bool) -> Self {
         let (state, _) = watch::channel(State::Connecting);
         let (vitals, scripts, told) = (
             Arc::new(Vitals::default()),
@@ -63,6 +72,7 @@ impl Supervised {
             scripts: scripts.clone(),
             told: told.clone(),
             backoff: Backoff::new(),
+            watched,
             away: false,
         };
         Supervised {
@@ -142,6 +152,7 @@ struct Supervisor {
     scripts: Arc<Scripts>,
     told: Told,
     backoff: Backoff,
+    watched: bool,
     /// Whether the server is known, and was logged, to be away.
     away: bool,
 }
@@ -190,8 +201,8 @@ impl Supervisor {
                     self.told.tell(Event::Down(lost));
                     return;
                 }
-                () = tokio::time::sleep(PING_EVERY) => {}
-                () = self.vitals.suspect() => {}
+                () = tokio::time::sleep(PING_EVERY), if self.watched => {}
+                () = self.vitals.suspect(), if self.watched => {}
             }
             if client
                 .send(&Command::new("PING"), PING_WITHIN)

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use crate::connections::Slot;
 use crate::driver::{Kind, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -54,13 +55,18 @@ impl Target {
 pub(crate) struct Push {
     registry: Arc<Registry>,
     task: JoinHandle<()>,
+    _slot: Slot,
 }
 
 impl Push {
-    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
+    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, slot: Slot) -> Self {
         let registry = Arc::new(Registry::default());
         let task = tokio::spawn(Reconciler::new(endpoint, tuning, registry.clone()).run());
-        Push { registry, task }
+        Push {
+            registry,
+            task,
+            _slot: slot,
+        }
     }
 
     /// Adds a receiver; returns once the server has confirmed that it will send.

@@ -11,6 +11,7 @@ mod ambiguity;
 mod bad_input;
 mod batch;
 mod command;
+mod lanes;
 mod push;
 mod recovery;
 mod replies;

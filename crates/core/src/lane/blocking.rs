@@ -1,0 +1,87 @@
+//! A connection for commands that wait on the server, and nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::supervisor::Supervised;
+use crate::call::classify;
+use crate::command::Command;
+use crate::connections::Slot;
+use crate::driver::{Cause, Client, Tuning};
+use crate::error::Error;
+use crate::reply::FromReply;
+use crate::topology::Endpoint;
+
+/// Runs blocking commands (`BLPOP`, `XREADGROUP … BLOCK`) on a connection of its own: one consumer loop, one handle.
+///
+/// A blocking command stops whatever stands behind it on its connection, so it never shares one. Made by
+/// [`Redis::blocking`](crate::Redis::blocking).
+pub struct Blocking {
+    connection: Supervised,
+    deadline: Duration,
+    _slot: Slot,
+}
+
+impl Blocking {
+    pub(crate) fn start(
+        endpoint: Arc<Endpoint>,
+        tuning: Tuning,
+        deadline: Duration,
+        slot: Slot,
+    ) -> Self {
+        Blocking {
+            connection: Supervised::start_unwatched(endpoint, tuning),
+            deadline,
+            _slot: slot,
+        }
+    }
+
+    /// Runs a command that waits on the server for at most `wait`, which must be what its own argument says.
+    ///
+    /// Ends at the latest one deadline after `wait`. Never sent twice.
+    ///
+    /// # Errors
+    /// As [`Lane::run`](crate::Lane::run).
+    ///
+    /// # Cancel safety
+    /// Not safe: a dropped call closes the connection, so that the server stops waiting for it; what it had popped in that
+    /// moment is lost. Commands that move what they pop (`BLMOVE`, `XREADGROUP`) lose nothing.
+    pub async fn run<T: FromReply>(
+        &mut self,
+        command: &Command,
+        wait: Duration,
+    ) -> Result<T, Error> {
+        let told = |error: Error| error.on(command.name(), command.first_key());
+        let client = self
+            .connection
+            .client(Instant::now() + self.deadline)
+            .await
+            .map_err(told)?;
+        let mut guard = Guard(Some(&client));
+        let reply = client.send_blocking(command, wait + self.deadline).await;
+        // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
+        if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
+            guard.0 = None;
+        }
+        drop(guard);
+        T::from_reply(reply.map_err(|failure| told(classify::command(command.name(), failure)))?)
+    }
+}
+
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Blocking")
+    }
+}
+
+/// Ends the connection unless told that the command is over.
+struct Guard<'a>(Option<&'a Client>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.0 {
+            client.abort();
+        }
+    }
+}
