@@ -14,6 +14,9 @@ const LIMIT: Duration = Duration::from_millis(300);
 const BOUND: Duration = Duration::from_millis(350);
 const RECOVERY: Duration = Duration::from_secs(2);
 
+/// `cargo xtask test` runs these by themselves; under plain `cargo test` they at least do not disturb each other.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn connect(url: &str) -> (Redis, Lane) {
     let redis = Redis::builder()
         .url(url)
@@ -49,6 +52,7 @@ async fn recovery(lane: &Lane) -> Duration {
 
 #[tokio::test]
 async fn a_server_stopped_for_a_while() {
+    let _alone = ALONE.lock().await;
     let server = Server::start();
     let (redis, lane) = connect(&server.url()).await;
     let mut events = redis.events();
@@ -77,6 +81,7 @@ async fn a_server_stopped_for_a_while() {
 
 #[tokio::test]
 async fn a_connection_black_holed_one_way() {
+    let _alone = ALONE.lock().await;
     for direction in [Direction::ToServer, Direction::ToClient] {
         let server = Server::start();
         let proxy = Proxy::of(&server);
@@ -105,6 +110,7 @@ async fn a_connection_black_holed_one_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_callers_when_the_server_dies() {
+    let _alone = ALONE.lock().await;
     let server = Server::start();
     let (_redis, lane) = connect(&server.url()).await;
     let callers = usize::try_from(size(10_000, 2_000)).unwrap();
@@ -140,6 +146,7 @@ async fn ten_thousand_callers_when_the_server_dies() {
 
 #[tokio::test]
 async fn no_task_and_no_socket_is_left_after_many_deaths() {
+    let _alone = ALONE.lock().await;
     let server = Server::start();
     let (redis, lane) = connect(&server.url()).await;
     recovery(&lane).await;
