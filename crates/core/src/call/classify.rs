@@ -125,7 +125,51 @@ pub(crate) fn connect(failure: &Failure, endpoint: &str) -> Error {
     }
     let why = match failure.cause {
         Cause::Timeout => format!("{endpoint} did not answer: {text}"),
-        _ => format!("{endpoint} cannot be reached: {text}"),
+        _ => format!("{endpoint} cannot be reached: {}", readable(text)),
     };
     Error::new(ErrorKind::Unavailable, why)
+}
+
+/// The system's own words: fred passes on the `Debug` form of what it met (`Os { code: 111, …, message: "…" }`).
+fn readable(text: &str) -> &str {
+    ["message: \"", "error: \""]
+        .iter()
+        .find_map(|field| text.split_once(field)?.1.split('"').next())
+        .unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_s_words_are_found() {
+        let refused = r#"Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }"#;
+        assert_eq!(readable(refused), "Connection refused");
+        let unknown =
+            r#"Custom { kind: Uncategorized, error: "failed to lookup address information" }"#;
+        assert_eq!(readable(unknown), "failed to lookup address information");
+        assert_eq!(readable("Connection closed."), "Connection closed.");
+    }
+
+    #[test]
+    fn a_script_s_words_are_no_refusal() {
+        let answered = |name, text: &str| {
+            command(
+                name,
+                Failure {
+                    cause: Cause::Answer,
+                    text: text.to_owned(),
+                },
+            )
+        };
+        assert!(!answered("SET", "OOM command not allowed").may_have_executed());
+        assert!(answered("EVALSHA", "OOM command not allowed").may_have_executed());
+        assert!(
+            !answered("EVALSHA", "NOSCRIPT No matching script. Please use EVAL.")
+                .may_have_executed()
+        );
+        assert!(answered("EVALSHA", "NOSCRIPT mine").may_have_executed());
+        assert!(answered("SET", "ERR something new").may_have_executed());
+    }
 }

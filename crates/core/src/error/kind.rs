@@ -43,6 +43,29 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Config => "config",
+            ErrorKind::Auth => "auth",
+            ErrorKind::Permission => "permission",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Overloaded => "overloaded",
+            ErrorKind::Deadline => "deadline",
+            ErrorKind::ConnectionLost => "connection_lost",
+            ErrorKind::Loading => "loading",
+            ErrorKind::ReadOnly => "read_only",
+            ErrorKind::OutOfMemory => "out_of_memory",
+            ErrorKind::Busy => "busy",
+            ErrorKind::NoScript => "no_script",
+            ErrorKind::ClusterDown => "cluster_down",
+            ErrorKind::WrongType => "wrong_type",
+            ErrorKind::Server => "server",
+            ErrorKind::Decode => "decode",
+            ErrorKind::Encode => "encode",
+            ErrorKind::Shutdown => "shutdown",
+        }
+    }
+
     /// Whether the kind alone leaves open if the command ran.
     pub(crate) fn is_ambiguous(self) -> bool {
         matches!(

@@ -77,6 +77,11 @@ impl Error {
         self.0.kind
     }
 
+    /// The kind in the words of metrics and logs: `connection_lost`.
+    pub fn kind_name(&self) -> &'static str {
+        self.0.kind.name()
+    }
+
     /// Whether the same call may succeed later without anything being changed by a person.
     pub fn is_retryable(&self) -> bool {
         self.0.kind.is_transient()

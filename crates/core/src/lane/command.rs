@@ -39,9 +39,15 @@ impl CommandLane {
 
     /// Gate, in-flight bound, deadline, driver, classifier: the way of every command.
     pub(crate) async fn run(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {
-        self.attempt(command, deadline)
-            .await
-            .map_err(|error| error.on(command.name(), command.first_key()))
+        // The debug mode: one event a command, free while nobody listens at this level.
+        let started =
+            tracing::enabled!(target: "russet::core", tracing::Level::TRACE).then(Instant::now);
+        let reply = self.attempt(command, deadline).await;
+        if let Some(started) = started {
+            let outcome = reply.as_ref().map_or_else(Error::kind_name, |_| "ok");
+            tracing::trace!(target: "russet::core", ?command, took = ?started.elapsed(), outcome);
+        }
+        reply.map_err(|error| error.on(command.name(), command.first_key()))
     }
 
     /// Runs a script's EVALSHA; where the server does not know the script, loads it and runs it again.
