@@ -215,6 +215,9 @@ displayed!(
 );
 displayed!(std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
 
+#[cfg(feature = "uuid")]
+displayed!(uuid::Uuid);
+
 impl FromKeyPart for String {
     fn from_key_part(part: &str) -> Option<Self> {
         unescape(part)
@@ -320,6 +323,16 @@ mod tests {
             part(&std::net::IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
             "%3A%3A1"
         );
+    }
+
+    #[cfg(feature = "uuid")]
+    #[test]
+    fn a_uuid_has_one_spelling() {
+        let id = uuid::Uuid::from_u128(0x936d_a01f_9abd_4d9d_80c7_02af_85c8_22a8);
+        let text = "936da01f-9abd-4d9d-80c7-02af85c822a8";
+        assert_eq!(part(&id), text);
+        assert_eq!(uuid::Uuid::from_key_part(text), Some(id));
+        assert_eq!(uuid::Uuid::from_key_part(&text.to_uppercase()), None);
     }
 
     proptest! {
