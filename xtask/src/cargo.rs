@@ -29,6 +29,7 @@ pub(crate) struct Package {
     /// Where its manifest is, relative to the root: `crates/core`.
     pub(crate) dir: PathBuf,
     pub(crate) has_lib: bool,
+    pub(crate) features: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -97,6 +98,10 @@ impl Package {
             name: package["name"].as_str()?.to_owned(),
             dir: manifest.parent()?.strip_prefix(root).ok()?.to_owned(),
             has_lib,
+            features: package["features"]
+                .as_object()
+                .map(|features| features.keys().cloned().collect())
+                .unwrap_or_default(),
             dependencies: dependencies.map(Dependency::parse).collect::<Option<_>>()?,
         })
     }

@@ -15,7 +15,7 @@ pub(super) struct DocTests {
 
 pub(super) fn run(plan: &Plan<'_>) -> Result<DocTests> {
     // Cargo refuses a selection in which nothing has documentation to test.
-    if !plan.packages.is_empty() && !plan.packages.iter().any(|package| package.has_lib) {
+    if !plan.packages.iter().any(|package| package.has_lib) {
         return Ok(DocTests::default());
     }
     println!("running the examples in the documentation");

@@ -66,20 +66,26 @@ impl Options {
 /// What both cargo's builds and the tests themselves need to know.
 struct Plan<'a> {
     found: Found,
-    /// The chosen crates; none means all.
     packages: Vec<&'a Package>,
+    /// Whether those are all of them.
+    is_whole: bool,
     with_containers: bool,
     is_proof: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let packages = options.packages.iter().map(|name| workspace.package(name));
-    let packages = packages.collect::<Result<Vec<_>>>()?;
+    let mut packages = packages.collect::<Result<Vec<_>>>()?;
+    let is_whole = packages.is_empty();
+    if is_whole {
+        packages = workspace.packages.iter().collect();
+    }
     let found = find::find(workspace, options.server)?;
     let plan = Plan {
         with_containers: own_servers_are_containers(&found),
         found,
         packages,
+        is_whole,
         is_proof: options.is_proof,
     };
     let binaries = build::test_binaries(&plan)?;
@@ -118,24 +124,44 @@ fn own_servers_are_containers(found: &Found) -> bool {
 
 impl Plan<'_> {
     /// What `cargo test` is told in each of its uses.
-    fn selection(&self) -> Vec<&str> {
+    fn selection(&self) -> Vec<String> {
         let mut arguments = Vec::new();
-        if self.packages.is_empty() {
-            arguments.push("--workspace");
-        }
-        for package in &self.packages {
-            arguments.extend(["--package", &package.name]);
+        if self.is_whole {
+            arguments.push("--workspace".to_owned());
+        } else {
+            for package in &self.packages {
+                arguments.extend(["--package".to_owned(), package.name.clone()]);
+            }
         }
         if self.is_proof {
-            arguments.push("--release");
+            arguments.push("--release".to_owned());
         }
-        // Cargo refuses a feature that none of the chosen crates can have.
-        if self.with_containers
-            && (self.packages.is_empty() || self.packages.iter().any(|p| has_testkit(p)))
-        {
-            arguments.extend(["--features", "russet-testkit/containers"]);
+        let features = self.features();
+        if !features.is_empty() {
+            arguments.extend(["--features".to_owned(), features.join(",")]);
         }
         arguments
+    }
+
+    /// Every feature of the chosen crates, so that what is behind one is tested; but containers only where they serve.
+    fn features(&self) -> Vec<String> {
+        let mut features: Vec<String> = self
+            .packages
+            .iter()
+            .flat_map(|package| {
+                package
+                    .features
+                    .iter()
+                    .map(move |feature| (package, feature))
+            })
+            .filter(|(_, feature)| *feature != "containers")
+            .map(|(package, feature)| format!("{}/{feature}", package.name))
+            .collect();
+        // Cargo refuses a feature that none of the chosen crates can have.
+        if self.with_containers && self.packages.iter().any(|package| has_testkit(package)) {
+            features.push("russet-testkit/containers".to_owned());
+        }
+        features
     }
 
     fn environment(&self, command: &mut std::process::Command) {
