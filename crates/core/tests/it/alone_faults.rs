@@ -73,6 +73,9 @@ async fn a_server_stopped_for_a_while() {
     );
     server.resume();
     let took = recovery(&lane).await;
+    println!(
+        "stopped for a while: back {took:?} after it goes on; {at_once} calls were answered at once"
+    );
     assert!(took < RECOVERY, "{took:?}");
     assert!(matches!(events.next().await, Some(Event::Replaced)));
     assert!(matches!(events.next().await, Some(Event::Down(_))));
@@ -104,6 +107,7 @@ async fn a_connection_black_holed_one_way() {
         assert!(matches!(events.next().await, Some(Event::Replaced)));
         proxy.heal();
         let took = recovery(&lane).await;
+        println!("black hole {direction:?}: back {took:?} after it heals");
         assert!(took < RECOVERY, "{direction:?}: {took:?}");
     }
 }
@@ -114,9 +118,10 @@ async fn ten_thousand_callers_when_the_server_dies() {
     let server = Server::start();
     let (_redis, lane) = connect(&server.url()).await;
     let callers = usize::try_from(size(10_000, 2_000)).unwrap();
-    for round in 0..3 {
+    // What the allocator keeps settles in the first rounds; what is left behind would add up.
+    let mut resident_after = Vec::new();
+    for round in 0..6 {
         recovery(&lane).await;
-        let before = resident();
         // Paused first, so that all of them are on their way when it dies.
         server.pause();
         let mut tasks = JoinSet::new();
@@ -132,16 +137,20 @@ async fn ten_thousand_callers_when_the_server_dies() {
             slowest = slowest.max(took);
         }
         assert!(slowest < BOUND, "round {round}: {slowest:?}");
-        // Nobody is left behind, and what they held is free again.
-        let grown = resident().saturating_sub(before);
-        assert!(
-            round == 0 || grown < 16 << 20,
-            "round {round}: {grown} bytes more"
-        );
+        resident_after.push(resident() >> 20);
         tokio::task::block_in_place(|| server.restart());
         let took = recovery(&lane).await;
+        println!(
+            "{callers} callers: the slowest ended after {slowest:?}; back {took:?} after the start"
+        );
         assert!(took < RECOVERY, "round {round}: back after {took:?}");
     }
+    println!("resident after each round, in MiB: {resident_after:?}");
+    let (early, late) = resident_after.split_at(3);
+    assert!(
+        late.iter().max() <= early.iter().max().map(|most| most + 16).as_ref(),
+        "{resident_after:?} MiB"
+    );
 }
 
 #[tokio::test]
