@@ -6,27 +6,38 @@ use std::sync::OnceLock;
 use sha1::{Digest as _, Sha1};
 
 use crate::command::Command;
+use crate::error::Error;
 use crate::key::push_hex;
+use crate::reply::Reply;
 
-/// A Lua script and its hash.
+/// A Lua script.
+///
+/// What is sent is the source inside a function whose result is put into an array, and taken out again here: a flat array
+/// of text would be misread by the client library (`docs/adr/0001`). A script sees nothing of it; line numbers stay.
 ///
 /// ```
 /// use russet_core::Script;
 ///
-/// static RENAME_IF_SAME: Script = Script::new("return redis.call('GET', KEYS[1])");
-/// assert_eq!(RENAME_IF_SAME.hash().len(), 40);
+/// static GET: Script = Script::new("return redis.call('GET', KEYS[1])");
+/// assert_eq!(GET.hash().len(), 40);
 /// ```
 pub struct Script {
     source: &'static str,
-    hash: OnceLock<String>,
+    sent: OnceLock<Sent>,
+}
+
+struct Sent {
+    text: String,
+    hash: String,
 }
 
 impl Script {
-    /// A script from its source, usually `include_str!("scripts/….lua")`. For a `static`.
+    /// A script from its source, usually `include_str!("scripts/….lua")`. For a `static`. A first line `#!lua flags=…`
+    /// is kept.
     pub const fn new(source: &'static str) -> Self {
         Script {
             source,
-            hash: OnceLock::new(),
+            sent: OnceLock::new(),
         }
     }
 
@@ -35,17 +46,48 @@ impl Script {
         self.source
     }
 
-    /// The SHA-1 of the source in hex, by which EVALSHA names it. Computed once.
+    /// The SHA-1 in hex by which EVALSHA names it: of what is sent, not of the source alone. Computed once.
     pub fn hash(&self) -> &str {
-        self.hash.get_or_init(|| {
-            let mut hex = String::with_capacity(40);
-            push_hex(&mut hex, &Sha1::digest(self.source.as_bytes()));
-            hex
-        })
+        &self.sent().hash
     }
 
     pub(crate) fn load(&self) -> Command {
-        Command::new("SCRIPT LOAD").arg(self.source)
+        Command::new("SCRIPT LOAD").arg(&self.sent().text)
+    }
+
+    /// The script's own reply, out of the array that it was sent in.
+    pub(crate) fn unwrap(reply: Reply) -> Result<Reply, Error> {
+        match reply {
+            Reply::Array(mut wrapped) if wrapped.len() == 1 => Ok(wrapped.remove(0)),
+            other => Err(Error::decode(format!(
+                "a script's reply came without its wrap: {other:?}"
+            ))),
+        }
+    }
+
+    fn sent(&self) -> &Sent {
+        self.sent.get_or_init(|| {
+            let (flags, body) = match self.source.split_once('\n') {
+                Some((flags, body)) if flags.starts_with("#!") => (flags, body),
+                _ => ("", self.source),
+            };
+            let mut text = String::with_capacity(self.source.len() + 160);
+            if !flags.is_empty() {
+                text.push_str(flags);
+                text.push('\n');
+            }
+            // On the body's first and last line, so that error messages name the right ones. An error reply must stay
+            // one, and nothing is told from an empty array.
+            text.push_str("local reply = (function() ");
+            text.push_str(body);
+            text.push_str("\nend)() if reply == nil then reply = false end ");
+            text.push_str(
+                "if type(reply) == 'table' and reply.err then return reply end return {reply}",
+            );
+            let mut hash = String::with_capacity(40);
+            push_hex(&mut hash, &Sha1::digest(text.as_bytes()));
+            Sent { text, hash }
+        })
     }
 }
 
@@ -60,11 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_is_redis_s() {
-        // As `SCRIPT LOAD "return 1"` answers.
-        assert_eq!(
-            Script::new("return 1").hash(),
-            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+    fn flags_stay_on_the_first_line() {
+        let script = Script::new("#!lua flags=no-writes\nreturn 1");
+        let text = &script.sent().text;
+        assert!(
+            text.starts_with("#!lua flags=no-writes\nlocal reply = (function() return 1\n"),
+            "{text}"
         );
+        let mut hash = String::new();
+        push_hex(&mut hash, &Sha1::digest(text.as_bytes()));
+        assert_eq!(script.hash(), hash);
     }
 }

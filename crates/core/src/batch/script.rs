@@ -16,9 +16,8 @@ use crate::script::Script;
 /// Calls a script that serves many keys at once; concurrent calls share one `EVALSHA`. Cheap to clone.
 ///
 /// The script gets each call's key in `KEYS`, in order; in `ARGV` first the common arguments, once, then each call's own,
-/// in the same order. It answers an array with one entry for each key: an integer or an array, never a bare string (see
-/// `docs/adr/0001`). An entry is that call's reply; a script that fails fails every call of its flight, so it guards each
-/// item with `redis.pcall`.
+/// in the same order. It answers an array with one entry for each key, which is that call's reply. A script that fails
+/// fails every call of its flight, so it guards each item with `redis.pcall`.
 #[derive(Clone, Debug)]
 pub struct ScriptCalls(Batcher<Calls>);
 

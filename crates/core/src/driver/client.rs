@@ -17,7 +17,7 @@ use fred::types::{
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
-use super::convert;
+use super::{convert, exposed};
 use crate::command::Command;
 use crate::reply::Reply;
 use crate::topology::{Address, Endpoint};
@@ -146,6 +146,9 @@ impl Client {
                     )
                     .await?
             }
+            (name, args) if exposed::is_exposed(name, args) => {
+                return self.send_wrapped(command, &options).await;
+            }
             (name, args) => {
                 let custom = CustomCommand::new_static(name, slot(command), false);
                 client
@@ -154,6 +157,29 @@ impl Client {
             }
         };
         Ok(convert::reply(value))
+    }
+
+    /// Sends a command by the script that wraps its reply.
+    async fn send_wrapped(&self, command: &Command, options: &Options) -> Result<Reply, Failure> {
+        let eval = CustomCommand::new_static("EVAL", slot(command), false);
+        let mut args = vec![Value::from_static_str(exposed::wrap(command.name()))];
+        args.push(Value::Integer(i64::from(command.first_key().is_some())));
+        args.extend(command.first_key().map(|key| Value::Bytes(key.to_bytes())));
+        args.extend(command.name().split(' ').map(Value::from_static_str));
+        args.extend(command.arguments().iter().map(convert::value));
+        let value: Value = self
+            .0
+            .inner
+            .with_options(options)
+            .custom(eval, args)
+            .await?;
+        match convert::reply(value) {
+            Reply::Array(mut wrapped) if wrapped.len() == 1 => Ok(wrapped.remove(0)),
+            _ => Err(Failure {
+                cause: Cause::Protocol,
+                text: "a wrapped reply came without its wrap".to_owned(),
+            }),
+        }
     }
 
     /// Sends a command that waits on the server, and waits for its reply for at most `timeout`.

@@ -7,6 +7,7 @@
 
 mod client;
 mod convert;
+mod exposed;
 mod messages;
 
 pub(crate) use client::{Cause, Client, Failure, Tuning};

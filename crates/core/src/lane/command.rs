@@ -57,7 +57,7 @@ impl CommandLane {
         call: &Command,
         deadline: Instant,
     ) -> Result<Reply, Error> {
-        match self.run(call, deadline).await {
+        let reply = match self.run(call, deadline).await {
             Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
                 // From now on every new connection loads it before it is used.
                 self.connection.preload(script);
@@ -65,7 +65,8 @@ impl CommandLane {
                 self.run(call, deadline).await
             }
             reply => reply,
-        }
+        };
+        Script::unwrap(reply?)
     }
 
     async fn attempt(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {
