@@ -54,6 +54,32 @@ pub struct Row {
     pub ratio_to_limit: Option<f64>,
 }
 
+impl Row {
+    /// What redis-benchmark did with a scenario's command.
+    pub fn limit(
+        scenario: &Scenario,
+        ops_per_s: f64,
+        p50_us: f64,
+        p99_us: f64,
+        server_cpu_us: f64,
+    ) -> Row {
+        Row {
+            scenario: scenario.id.to_owned(),
+            system: "limit".to_owned(),
+            version: String::new(),
+            tasks: scenario.tasks,
+            ops_per_s,
+            p50_us,
+            p99_us,
+            dispatched_per_op: 1.0,
+            calls_per_op: 1.0,
+            server_cpu_us_per_op: server_cpu_us,
+            client_cpu_us_per_op: 0.0,
+            ratio_to_limit: None,
+        }
+    }
+}
+
 /// One client of a system, shared by all tasks.
 pub trait System: Clone + Send + Sync + 'static {
     /// One operation; `turn` differs each time, and picks the key.

@@ -1,0 +1,137 @@
+//! What was measured, in order, and what it says of the promises.
+
+use std::collections::BTreeMap;
+
+use russet_bench_load::{Row, SCENARIOS};
+
+/// The median turn of each system in each scenario, by operations a second; with its ratio to the limit.
+pub(crate) fn medians(rows: Vec<Row>) -> Vec<Row> {
+    let mut turns: BTreeMap<(String, String), Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        turns
+            .entry((row.scenario.clone(), row.system.clone()))
+            .or_default()
+            .push(row);
+    }
+    let mut medians: Vec<Row> = turns
+        .into_values()
+        .filter_map(|mut rows| {
+            rows.sort_by(|a, b| a.ops_per_s.total_cmp(&b.ops_per_s));
+            let middle = rows.len() / 2;
+            rows.into_iter().nth(middle)
+        })
+        .collect();
+    let limit = medians
+        .iter()
+        .find(|row| row.system == "limit")
+        .map(|row| row.ops_per_s);
+    for row in &mut medians {
+        row.ratio_to_limit = limit.map(|limit| row.ops_per_s / limit);
+    }
+    medians
+}
+
+pub(crate) fn print(rows: &[Row]) {
+    println!(
+        "\n{:<10} {:<9} {:>10} {:>9} {:>9} {:>10} {:>8} {:>8} {:>8}",
+        "scenario",
+        "system",
+        "ops/s",
+        "p50 µs",
+        "p99 µs",
+        "sent/op",
+        "srv µs",
+        "cli µs",
+        "of limit"
+    );
+    for scenario in SCENARIOS {
+        for row in rows.iter().filter(|row| row.scenario == scenario.id) {
+            println!(
+                "{:<10} {:<9} {:>10.0} {:>9.1} {:>9.1} {:>10.4} {:>8.2} {:>8.2} {:>8}",
+                row.scenario,
+                row.system,
+                row.ops_per_s,
+                row.p50_us,
+                row.p99_us,
+                row.dispatched_per_op,
+                row.server_cpu_us_per_op,
+                row.client_cpu_us_per_op,
+                row.ratio_to_limit
+                    .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            );
+        }
+    }
+}
+
+/// The promises for core, each with what was seen.
+pub(crate) fn verdicts(rows: &[Row]) {
+    let row = |scenario: &str, system: &str| {
+        rows.iter()
+            .find(|row| row.scenario == scenario && row.system == system)
+            .cloned()
+    };
+    let say =
+        |met: bool, what: String| println!("{} {what}", if met { "met    " } else { "NOT MET" });
+    println!();
+    for (scenario, rival, least) in [
+        ("get_64", "fred", 1.2),
+        ("get_64", "redis-rs", 1.2),
+        ("get_64", "rustis", 1.2),
+        ("get_256", "fred", 2.0),
+        ("get_256", "redis-rs", 2.0),
+        ("get_256", "rustis", 1.2),
+        ("get_1024", "rustis", 1.0),
+    ] {
+        if let (Some(ours), Some(theirs)) = (row(scenario, "russet"), row(scenario, rival)) {
+            let ratio = ours.ops_per_s / theirs.ops_per_s;
+            say(
+                ratio >= least,
+                format!("{scenario}: {ratio:.2} × {rival}, at least {least} ×"),
+            );
+        }
+    }
+    for scenario in ["get_64", "get_256", "get_1024"] {
+        let best = ["fred", "redis-rs", "rustis"]
+            .iter()
+            .filter_map(|rival| row(scenario, rival))
+            .map(|row| row.p99_us);
+        if let (Some(ours), Some(best)) = (row(scenario, "russet"), best.reduce(f64::min)) {
+            say(
+                ours.p99_us <= best,
+                format!(
+                    "{scenario}: p99 {:.0} µs, the best rival's {best:.0} µs",
+                    ours.p99_us
+                ),
+            );
+        }
+    }
+    if let Some(ours) = row("get_256", "russet") {
+        let cpu = ours.client_cpu_us_per_op;
+        say(
+            cpu <= 1.5,
+            format!("get_256: {cpu:.2} µs of client CPU a GET, at most 1.5"),
+        );
+        if let Some(ratio) = ours.ratio_to_limit {
+            say(
+                ratio >= 0.3,
+                format!("get_256: {ratio:.2} of redis-benchmark -c 64 -P 64, at least 0.30"),
+            );
+        }
+    }
+    if let (Some(ours), Some(fred)) = (row("get_1", "russet"), row("get_1", "fred")) {
+        let ratio = ours.p50_us / fred.p50_us;
+        say(
+            ratio <= 1.05,
+            format!("get_1: median latency {ratio:.2} × fred's, at most 1.05 ×"),
+        );
+    }
+    for scenario in ["alone_1", "alone_64"] {
+        if let (Some(ours), Some(fred)) = (row(scenario, "russet"), row(scenario, "fred")) {
+            let more = ours.client_cpu_us_per_op - fred.client_cpu_us_per_op;
+            say(
+                more <= 1.0,
+                format!("{scenario}: {more:+.2} µs of client CPU over fred's, at most 1"),
+            );
+        }
+    }
+}
