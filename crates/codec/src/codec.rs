@@ -1,40 +1,161 @@
 //! A value to its stored bytes, and back.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{DecodeError, EncodeError};
+use crate::compression::{Algorithm, Compression};
+use crate::content::Content;
+use crate::encryption::Encryption;
+#[cfg(feature = "encryption")]
+use crate::encryption::KeyRing;
+use crate::error::{BuildError, DecodeError, EncodeError};
+use crate::form::Form;
 use crate::format::Format;
 use crate::header;
 use crate::identity::Identity;
 
-/// How the values of one handle are stored. `Copy`: it holds choices, no state.
+/// How the values of one handle are stored. Cheap to clone.
 ///
-/// What it writes says its own format, so that a change of format reads old values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What it writes says its own form, so that a codec reads every form there is, whichever it writes: a change of
+/// format or compression reads old values.
+///
+/// | setting | default |
+/// |---|---|
+/// | format | MessagePack |
+/// | [`compress`](Codec::compress) | off |
+/// | [`over`](Codec::over) | 1 KiB |
+/// | [`max_decoded`](Codec::max_decoded) | 64 MiB |
+/// | `encrypt`, with the feature `encryption` | off |
+/// | [`plain_json`](Codec::plain_json) | off |
+#[derive(Clone, Debug)]
 pub struct Codec {
     format: Format,
+    /// Without a header, and then always in JSON.
+    is_plain: bool,
+    compression: Option<Compression>,
+    over: usize,
+    max_decoded: usize,
+    encryption: Encryption,
 }
 
 impl Codec {
     /// A codec that writes this format.
     pub fn new(format: Format) -> Self {
-        Codec { format }
+        Codec {
+            format,
+            is_plain: false,
+            compression: None,
+            over: 1024,
+            max_decoded: 64 << 20,
+            encryption: Encryption::default(),
+        }
+    }
+
+    /// Compresses values that are long enough, and keeps that where it made them smaller.
+    ///
+    /// Together with encryption, a value's length then tells how well it compresses. Where an attacker chooses part of a
+    /// value and can watch its length, that gives the rest away bit by bit: leave compression off there.
+    #[must_use]
+    pub fn compress(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Compresses only what is longer than this many bytes.
+    #[must_use]
+    pub fn over(mut self, bytes: usize) -> Self {
+        self.over = bytes;
+        self
+    }
+
+    /// Decompresses to at most this many bytes.
+    ///
+    /// What claims to be more is refused before memory is taken for it. What is more is written uncompressed.
+    #[must_use]
+    pub fn max_decoded(mut self, bytes: usize) -> Self {
+        self.max_decoded = bytes;
+        self
+    }
+
+    /// Encrypts values under the current key of this ring, and reads those of all its keys.
+    ///
+    /// Values that are not encrypted are refused: they could be anybody's. See
+    /// [`allow_unencrypted`](Codec::allow_unencrypted).
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn encrypt(mut self, ring: KeyRing) -> Self {
+        self.encryption.read_and_write(ring);
+        self
+    }
+
+    /// Reads values that are encrypted under a key of this ring, and writes unencrypted ones.
+    ///
+    /// The step before [`encrypt`](Codec::encrypt) where several processes share values: all of them must read encrypted
+    /// values before the first one writes one. And the step back.
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn decrypt(mut self, ring: KeyRing) -> Self {
+        self.encryption.read(ring);
+        self
+    }
+
+    /// Also reads values that are not encrypted: those from before [`encrypt`](Codec::encrypt).
+    ///
+    /// Meant for a time of change. Meanwhile whoever can write to Redis can pass off a value of their own.
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn allow_unencrypted(mut self) -> Self {
+        self.encryption.allow_unencrypted();
+        self
+    }
+
+    /// Stores and reads the bare JSON value, without a header, whichever format was chosen.
+    ///
+    /// For values that are shared with services in other languages, or are older than this codec. Nothing then tells a
+    /// value of another key, and what needs the header is refused: compression, encryption, raw bytes.
+    #[must_use]
+    pub fn plain_json(mut self) -> Self {
+        self.is_plain = true;
+        self
+    }
+
+    /// Whether the settings go together. Builders that take a codec call this in their `build`.
+    ///
+    /// # Errors
+    /// If plain JSON is to be compressed or encrypted. Such a codec encodes and decodes nothing.
+    pub fn check(&self) -> Result<(), BuildError> {
+        let with = if !self.is_plain {
+            return Ok(());
+        } else if self.compression.is_some() {
+            "compression"
+        } else if self.encryption.is_on() {
+            "encryption"
+        } else {
+            return Ok(());
+        };
+        Err(BuildError::PlainJson { with })
     }
 
     /// The bytes to store: the header and the value.
     ///
     /// # Errors
-    /// If the value cannot be expressed in the format.
+    /// If the value cannot be expressed in the format; or the system has no random bytes to encrypt it with.
     pub fn encode<T: Serialize + ?Sized>(
         &self,
         identity: &Identity<'_>,
         value: &T,
     ) -> Result<Vec<u8>, EncodeError> {
-        let mut out = Vec::with_capacity(header::LEN + 57);
-        header::write(self.format, identity.digest(), &mut out);
-        self.format.write(value, &mut out)?;
-        Ok(out)
+        if self.is_plain {
+            self.check().map_err(EncodeError::codec)?;
+            let mut out = Vec::with_capacity(SMALL);
+            Format::Json.write(value, &mut out)?;
+            return Ok(out);
+        }
+        self.store(identity, Content::Typed(self.format), SMALL, |out| {
+            self.format.write(value, out)
+        })
     }
 
     /// The value of stored bytes, whichever format they say they are of.
@@ -46,134 +167,120 @@ impl Codec {
         identity: &Identity<'_>,
         bytes: &[u8],
     ) -> Result<T, DecodeError> {
-        let (format, value) = header::read(bytes, identity.digest())?;
-        format.read(value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct User {
-        id: u64,
-        name: String,
-    }
-
-    fn alice() -> User {
-        User {
-            id: 7,
-            name: "Alice".to_owned(),
+        if self.is_plain {
+            self.check().map_err(DecodeError::Codec)?;
+            return Format::Json.read(bytes);
+        }
+        match self.open(identity, bytes)? {
+            (Content::Typed(format), value) => format.read(&value),
+            (Content::Raw, _) => Err(DecodeError::value("raw bytes stand there")),
         }
     }
 
-    const ALICE: Identity<'static> = Identity::new("cache", "users", b"7");
-
-    /// The stored form is a contract with every byte already in somebody's Redis.
-    #[test]
-    fn golden_bytes() {
-        let stored = Codec::new(Format::MessagePack)
-            .encode(&ALICE, &alice())
-            .unwrap();
-        assert_eq!(
-            stored[..7],
-            [0xB5, 1, 1, 0x7B, 0xE1, 0x01, 0x1D],
-            "{:02X?}",
-            &stored[..7]
-        );
-        assert_eq!(stored[7..], *b"\x82\xA2id\x07\xA4name\xA5Alice");
-        let stored = Codec::new(Format::Json).encode(&ALICE, &alice()).unwrap();
-        assert_eq!(stored[..3], [0xB5, 1, 2]);
-        assert_eq!(stored[7..], *br#"{"id":7,"name":"Alice"}"#);
-    }
-
-    #[test]
-    fn a_change_of_format_reads_old_values() {
-        let stored = Codec::new(Format::Json).encode(&ALICE, &alice()).unwrap();
-        assert_eq!(
-            Codec::new(Format::MessagePack)
-                .decode::<User>(&ALICE, &stored)
-                .unwrap(),
-            alice()
-        );
-    }
-
-    #[test]
-    fn a_field_may_come_and_go() {
-        #[derive(Debug, PartialEq, Deserialize)]
-        struct Newer {
-            #[serde(default)]
-            email: Option<String>,
-            name: String,
+    /// The bytes to store for a value that is bytes already: the header, and the value as it is.
+    ///
+    /// # Errors
+    /// If the codec is one of plain JSON; or the system has no random bytes to encrypt the value with.
+    pub fn encode_bytes(
+        &self,
+        identity: &Identity<'_>,
+        value: &[u8],
+    ) -> Result<Vec<u8>, EncodeError> {
+        if self.is_plain {
+            return Err(EncodeError::codec(PLAIN_BYTES));
         }
-        let stored = Codec::default().encode(&ALICE, &alice()).unwrap();
-        let newer: Newer = Codec::default().decode(&ALICE, &stored).unwrap();
-        assert_eq!(
-            newer,
-            Newer {
-                email: None,
-                name: "Alice".to_owned()
-            }
-        );
+        let capacity = header::LEN + Encryption::OVERHEAD + value.len();
+        self.store(identity, Content::Raw, capacity, |out| {
+            out.extend_from_slice(value);
+            Ok(())
+        })
     }
 
-    #[test]
-    fn what_is_not_ours_is_told_apart() {
-        let codec = Codec::default();
-        let decode = |bytes: &[u8]| codec.decode::<User>(&ALICE, bytes).unwrap_err();
-        let stored = codec.encode(&ALICE, &alice()).unwrap();
-        let with = |at: usize, byte: u8| {
-            let mut bytes = stored.clone();
-            bytes[at] = byte;
-            bytes
+    /// The value of stored bytes that were bytes before: borrowed, unless it was compressed or encrypted.
+    ///
+    /// # Errors
+    /// If the bytes are not ours, not this key's, or not raw bytes. Never panics, whatever the bytes.
+    pub fn decode_bytes<'a>(
+        &self,
+        identity: &Identity<'_>,
+        bytes: &'a [u8],
+    ) -> Result<Cow<'a, [u8]>, DecodeError> {
+        if self.is_plain {
+            return Err(DecodeError::Codec(PLAIN_BYTES));
+        }
+        match self.open(identity, bytes)? {
+            (Content::Raw, value) => Ok(value),
+            (Content::Typed(format), _) => Err(DecodeError::value(format!(
+                "a value in {format:?} stands there, not raw bytes"
+            ))),
+        }
+    }
+
+    /// Serialise, compress, encrypt: each in its place behind the header, so that a plain value is written once.
+    fn store(
+        &self,
+        identity: &Identity<'_>,
+        content: Content,
+        capacity: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let form = Form {
+            content,
+            compression: None,
+            is_encrypted: self.encryption.writes(),
         };
-        assert!(matches!(decode(b""), DecodeError::NoHeader));
-        assert!(matches!(decode(br#"{"id":7}"#), DecodeError::NoHeader));
-        assert!(matches!(
-            decode(&with(1, 9)),
-            DecodeError::Version { found: 9 }
-        ));
-        assert!(matches!(
-            decode(&with(2, 9)),
-            DecodeError::Format { found: 9 }
-        ));
-        assert!(matches!(decode(&with(7, 0xC0)), DecodeError::Value(_)));
-        let bob = Identity::new("cache", "users", b"8");
-        assert!(matches!(
-            codec.decode::<User>(&bob, &stored).unwrap_err(),
-            DecodeError::ForeignValue
-        ));
+        let mut out = Vec::with_capacity(capacity);
+        header::write(form, identity.digest(), &mut out);
+        self.encryption.begin(&mut out)?;
+        let start = out.len();
+        write(&mut out)?;
+        if let Some(algorithm) = self.shrink(&mut out, start) {
+            let compression = Some(algorithm);
+            header::amend(
+                Form {
+                    compression,
+                    ..form
+                },
+                &mut out,
+            );
+        }
+        self.encryption.seal(identity, &mut out)?;
+        Ok(out)
     }
 
-    #[test]
-    fn parts_of_an_identity_do_not_run_together() {
-        let digest = |c, n, i: &'static [u8]| Identity::new(c, n, i).digest();
-        assert_ne!(
-            digest("cache", "users", b"7"),
-            digest("cacheu", "sers", b"7")
-        );
-        assert_ne!(
-            digest("cache", "users", b"7"),
-            digest("cache", "users7", b"")
-        );
+    fn shrink(&self, out: &mut Vec<u8>, start: usize) -> Option<Algorithm> {
+        let compression = self.compression?;
+        let len = out.len() - start;
+        // What this codec would refuse to decompress, it does not compress.
+        if len <= self.over || len > self.max_decoded {
+            return None;
+        }
+        compression.shrink(out, start)
     }
 
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
-            let _ = Codec::default().decode::<User>(&ALICE, &bytes);
+    /// Decrypt, decompress. A plain value is borrowed.
+    fn open<'a>(
+        &self,
+        identity: &Identity<'_>,
+        bytes: &'a [u8],
+    ) -> Result<(Content, Cow<'a, [u8]>), DecodeError> {
+        let (form, rest) = header::read(bytes, identity.digest())?;
+        let mut value = self.encryption.open(identity, form, bytes, rest)?;
+        if let Some(algorithm) = form.compression {
+            value = Cow::Owned(algorithm.expand(&value, self.max_decoded)?);
         }
-
-        #[test]
-        fn values_come_back(id in any::<u64>(), name in any::<String>(), json in any::<bool>()) {
-            let codec = Codec::new(if json { Format::Json } else { Format::MessagePack });
-            let user = User { id, name };
-            let stored = codec.encode(&ALICE, &user).unwrap();
-            prop_assert_eq!(codec.decode::<User>(&ALICE, &stored).unwrap(), user);
-        }
+        Ok((form.content, value))
     }
 }
+
+impl Default for Codec {
+    /// A codec that writes MessagePack.
+    fn default() -> Self {
+        Codec::new(Format::default())
+    }
+}
+
+/// Most values are small; one allocation is then enough.
+const SMALL: usize = 64;
+
+const PLAIN_BYTES: BuildError = BuildError::PlainJson { with: "raw bytes" };

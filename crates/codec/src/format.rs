@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{DecodeError, EncodeError};
+use crate::refusal::Refusal;
 
-/// The format of a value's bytes.
+/// The format of a value's bytes. Bytes that need none go through [`Codec::encode_bytes`](crate::Codec::encode_bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -17,22 +18,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// The number that stands for the format in a stored header. Never reused.
-    pub(crate) const fn id(self) -> u8 {
-        match self {
-            Format::MessagePack => 1,
-            Format::Json => 2,
-        }
-    }
-
-    pub(crate) const fn from_id(id: u8) -> Option<Self> {
-        match id {
-            1 => Some(Format::MessagePack),
-            2 => Some(Format::Json),
-            _ => None,
-        }
-    }
-
     pub(crate) fn write<T: Serialize + ?Sized>(
         self,
         value: &T,
@@ -40,16 +25,18 @@ impl Format {
     ) -> Result<(), EncodeError> {
         match self {
             Format::MessagePack => {
-                rmp_serde::encode::write_named(out, value).map_err(EncodeError::new)
+                rmp_serde::encode::write_named(out, value).map_err(EncodeError::value)
             }
-            Format::Json => serde_json::to_writer(out, value).map_err(EncodeError::new),
+            Format::Json => serde_json::to_writer(out, value).map_err(EncodeError::value),
         }
     }
 
     pub(crate) fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
         match self {
-            Format::MessagePack => rmp_serde::from_slice(bytes).map_err(DecodeError::value),
-            Format::Json => serde_json::from_slice(bytes).map_err(DecodeError::value),
+            Format::MessagePack => rmp_serde::from_slice(bytes)
+                .map_err(|error| DecodeError::value(Refusal::message_pack(&error))),
+            Format::Json => serde_json::from_slice(bytes)
+                .map_err(|error| DecodeError::value(Refusal::json(&error))),
         }
     }
 }

@@ -1,12 +1,22 @@
 #![doc = include_str!("docs/readme.md")]
 
 mod codec;
+mod compression;
+mod content;
+mod encryption;
 mod error;
+mod form;
 mod format;
 mod header;
 mod identity;
+mod payload;
+mod refusal;
 
 pub use codec::Codec;
-pub use error::{DecodeError, EncodeError};
+pub use compression::Compression;
+#[cfg(feature = "encryption")]
+pub use encryption::KeyRing;
+pub use error::{BuildError, DecodeError, EncodeError};
 pub use format::Format;
 pub use identity::Identity;
+pub use payload::{Payload, Raw};
