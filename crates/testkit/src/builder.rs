@@ -54,6 +54,14 @@ impl Builder {
         self
     }
 
+    /// Makes the server speak TLS too, on a port of its own, with certificates made for it; it asks clients for none until
+    /// told `config("tls-auth-clients", "yes")`. Only a local binary can do this.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self) -> Builder {
+        self.settings.tls = true;
+        self
+    }
+
     /// Turns the append-only file on, so that data outlives [`Server::kill`] and [`Server::restart`].
     pub fn append_only(mut self) -> Builder {
         self.settings.append_only = true;
@@ -83,9 +91,11 @@ impl Builder {
     /// When no server can be had here, or when it did not come up; the error's text says which and why.
     pub fn try_start(self) -> Result<Server, StartError> {
         let image = self.settings.image.clone().or_else(|| {
+            // What no container can do is done by a local binary, where there is one.
+            let only_local = self.settings.tls || self.settings.unix_socket;
             env::var("RUSSET_TEST_IMAGE")
                 .ok()
-                .filter(|image| !image.is_empty())
+                .filter(|image| !(image.is_empty() || only_local && binary::find().is_some()))
         });
         let backend = match (image, binary::find()) {
             (Some(image), _) => from_image(&image, &self.settings)?,

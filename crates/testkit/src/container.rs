@@ -39,6 +39,9 @@ impl Container {
                 "a container has no Unix socket to offer",
             ));
         }
+        if settings.tls {
+            return Err(StartError::failed("a container has no TLS to offer"));
+        }
         let config = settings.to_config(&[
             ("bind", "0.0.0.0"),
             ("protected-mode", "no"),

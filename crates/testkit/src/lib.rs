@@ -27,6 +27,8 @@ mod container;
 mod local;
 mod port;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 mod watchdog;
 
 pub use crate::builder::Builder;
@@ -34,5 +36,7 @@ pub use crate::error::StartError;
 pub use crate::name::unique_name;
 pub use crate::server::Server;
 pub use crate::shared::{Shared, url};
+#[cfg(feature = "tls")]
+pub use crate::tls::Tls;
 pub use crate::version::{Product, Version};
 pub use crate::wait::eventually;

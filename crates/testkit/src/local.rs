@@ -33,6 +33,8 @@ pub(crate) struct Local {
     binary: Binary,
     folder: PathBuf,
     port: u16,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Tls>,
     process: Mutex<Option<Child>>,
     // The last field: it clears up once the process is gone.
     _watchdog: Watchdog,
@@ -58,6 +60,8 @@ impl Local {
             binary,
             port: 0,
             folder: folder.clone(),
+            #[cfg(feature = "tls")]
+            tls: None,
             process: Mutex::new(None),
             _watchdog: watchdog,
         };
@@ -77,6 +81,11 @@ impl Local {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<&crate::tls::Tls> {
+        self.tls.as_ref()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -124,16 +133,29 @@ impl Local {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn configure(&self, folder: &str, settings: &Settings) -> Result<(), StartError> {
-        let socket = self.socket();
-        let config = settings.to_config(&[
+    fn configure(&mut self, folder: &str, settings: &Settings) -> Result<(), StartError> {
+        let (socket, port) = (self.socket(), self.port.to_string());
+        let mut place = vec![
             ("bind", "127.0.0.1"),
-            ("port", &self.port.to_string()),
+            ("port", &*port),
             // Always there: only our own server can answer on it, so readiness is asked here.
             ("unixsocket", socket.to_str().unwrap_or_default()),
             ("unixsocketperm", "700"),
             ("dir", folder),
-        ]);
+        ];
+        #[cfg(feature = "tls")]
+        let lines = if settings.tls {
+            let tls = self
+                .tls
+                .insert(crate::tls::Tls::make(&self.folder, free_port())?);
+            tls.config()
+        } else {
+            Vec::new()
+        };
+        #[cfg(not(feature = "tls"))]
+        let lines: Vec<(&str, String)> = Vec::new();
+        place.extend(lines.iter().map(|(name, value)| (*name, &**value)));
+        let config = settings.to_config(&place);
         private_file(&self.folder.join(CONFIG))
             .and_then(|mut file| file.write_all(config.as_bytes()))
             .map_err(|error| StartError::failed(format!("cannot write into {folder}: {error}")))

@@ -88,6 +88,37 @@ impl Server {
         self.address.to_url()
     }
 
+    /// The files and the port of a server that was built with [`tls`](Builder::tls).
+    ///
+    /// # Panics
+    ///
+    /// When it was built without.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> &crate::tls::Tls {
+        let tls = match &self.backend {
+            Backend::Local(local) => local.tls(),
+            #[cfg(feature = "containers")]
+            Backend::Container(_) => None,
+        };
+        tls.expect("the server was built with `tls()`")
+    }
+
+    /// The server's URL over TLS: `rediss://[:password@]localhost:port/0`.
+    ///
+    /// # Panics
+    ///
+    /// When the server was built without [`tls`](Builder::tls).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let address = Address {
+            endpoint: Endpoint::Tcp("localhost".to_owned(), self.tls().port()),
+            ..self.address.clone()
+        };
+        address.to_url().replacen("redis", "rediss", 1)
+    }
+
     /// The server's TCP port.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -11,6 +11,7 @@ pub(crate) struct Settings {
     pub(crate) unix_socket: bool,
     pub(crate) append_only: bool,
     pub(crate) image: Option<String>,
+    pub(crate) tls: bool,
 }
 
 impl Settings {
@@ -55,6 +56,7 @@ impl fmt::Debug for Settings {
             .field("unix_socket", &self.unix_socket)
             .field("append_only", &self.append_only)
             .field("image", &self.image)
+            .field("tls", &self.tls)
             .finish()
     }
 }
