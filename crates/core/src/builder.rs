@@ -5,21 +5,24 @@ use std::time::Duration;
 use crate::driver::Tuning;
 use crate::error::{BuildError, BuildErrorKind, Error};
 use crate::redis::Redis;
-use crate::topology::{self, Endpoint, Environment};
+use crate::topology::{Endpoint, Environment, Topology};
 
 /// Configures a [`Redis`].
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`url`](Builder::url) | `REDIS_URL`, else `redis://localhost:6379/0` |
+/// | [`url`](Builder::url), [`topology`](Builder::topology) | what the environment says, else `redis://localhost:6379/0` |
 /// | [`connect_timeout`](Builder::connect_timeout) | 2 s |
 /// | [`deadline`](Builder::deadline) | 1 s for each command |
 /// | [`max_in_flight`](Builder::max_in_flight) | 4,096 commands |
-/// | [`max_connections`](Builder::max_connections) | 20 sockets |
+/// | [`max_connections`](Builder::max_connections) | `REDIS_MAX_CONNECTIONS`, else 20 sockets |
+/// | [`default_ttl`](Builder::default_ttl) | `REDIS_DEFAULT_TTL`, else `RESPONSE_CACHE_TTL`, else 1 hour |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `connect` or `lazy`"]
 pub struct Builder {
-    endpoint: Option<Result<Endpoint, BuildError>>,
+    topology: Option<Result<Topology, BuildError>>,
+    max_connections: Option<usize>,
+    default_ttl: Option<Duration>,
     settings: Settings,
 }
 
@@ -29,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) max_in_flight: usize,
     pub(crate) max_connections: usize,
+    pub(crate) default_ttl: Duration,
 }
 
 impl Settings {
@@ -42,25 +46,35 @@ impl Settings {
 impl Builder {
     pub(crate) fn new() -> Self {
         Builder {
-            endpoint: None,
+            topology: None,
+            max_connections: None,
+            default_ttl: None,
             settings: Settings {
                 connect_timeout: Duration::from_secs(2),
                 deadline: Duration::from_secs(1),
                 max_in_flight: 4096,
                 max_connections: 20,
+                default_ttl: Duration::from_hours(1),
             },
         }
     }
 
-    /// The server, instead of what `REDIS_URL` says. The forms are those of [`Redis::connect`].
+    /// One server for everything, instead of what the environment says. The forms are those of [`Redis::connect`].
     pub fn url(mut self, url: &str) -> Self {
-        self.endpoint = Some(topology::parse(url));
+        self.topology = Some(Endpoint::parse(url).map(Topology::new));
         self
     }
 
-    /// The server that the environment variable `name` names.
+    /// The one server that the environment variable `name` names.
     pub fn url_from_var(mut self, name: &str) -> Self {
-        self.endpoint = Some(Environment::process().endpoint_from(name));
+        let endpoint = Environment::process().endpoint_from(name);
+        self.topology = Some(endpoint.map(Topology::new));
+        self
+    }
+
+    /// Which server serves which concern, or one [`Endpoint`] for everything, instead of what the environment says.
+    pub fn topology(mut self, topology: impl Into<Topology>) -> Self {
+        self.topology = Some(Ok(topology.into()));
         self
     }
 
@@ -82,9 +96,15 @@ impl Builder {
         self
     }
 
-    /// How many sockets the handle may open, over all its lanes. At least 1.
+    /// How many sockets the handle may open, over all its servers and lanes. At least 1.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.settings.max_connections = connections;
+        self.max_connections = Some(connections);
+        self
+    }
+
+    /// How long an entry of a cache lives that is built without a time of its own.
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.default_ttl = Some(ttl);
         self
     }
 
@@ -108,18 +128,21 @@ impl Builder {
     /// # Errors
     /// A wrong configuration, at once.
     pub fn lazy(self) -> Result<Redis, BuildError> {
-        let endpoint = match self.endpoint {
-            Some(endpoint) => endpoint?,
-            None => Environment::process().endpoint()?,
+        let environment = Environment::process();
+        let topology = match self.topology {
+            Some(topology) => topology?,
+            None => environment.topology()?,
         };
-        if endpoint.tls {
-            return Err(BuildError::new(
-                BuildErrorKind::Tls,
-                "the URL asks for TLS (rediss://), which this build cannot do; a silent fall-back to plain text \
-                 would send the password in clear",
-            ));
+        let topology = topology.resolve()?;
+        let mut settings = self.settings;
+        let most = environment.max_connections()?;
+        if let Some(most) = self.max_connections.or(most) {
+            settings.max_connections = most;
         }
-        let settings = self.settings;
+        let ttl = environment.default_ttl()?;
+        if let Some(ttl) = self.default_ttl.or(ttl) {
+            settings.default_ttl = ttl;
+        }
         let bound = |what: &str, value: Duration, least: Duration| {
             if (least..=Duration::from_mins(1)).contains(&value) {
                 return Ok(());
@@ -147,6 +170,6 @@ impl Builder {
                 "there is no tokio runtime here; build the connection inside one (an async fn main, or Runtime::enter)",
             ));
         }
-        Redis::start(endpoint, settings)
+        Redis::start(topology, settings)
     }
 }

@@ -1,5 +1,15 @@
 #![doc = include_str!("docs/readme.md")]
 
+/// What holds for the whole crate: where servers are configured, what errors say, what dropping a call does.
+pub mod docs {
+    #[doc = include_str!("docs/topology.md")]
+    pub mod topology {}
+    #[doc = include_str!("docs/errors.md")]
+    pub mod errors {}
+    #[doc = include_str!("docs/cancel-safety.md")]
+    pub mod cancel_safety {}
+}
+
 mod batch;
 mod builder;
 mod call;
@@ -12,12 +22,16 @@ mod event;
 mod key;
 mod lane;
 mod namespace;
+mod probe;
 mod push;
 mod redis;
 mod reply;
 mod scan;
 mod script;
 mod server;
+mod server_info;
+mod sweep;
+mod telemetry;
 mod topology;
 
 pub use batch::{Batcher, Bounds, Flight, Getter, ScriptCalls};
@@ -31,11 +45,16 @@ pub use key::{
     FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, MAX_NAME_LEN, MAX_PART_LEN, PartWriter,
     Prefix, SLOTS, Stem, part, slot,
 };
-pub use lane::Blocking;
+pub use lane::{Blocking, Lane};
 pub use namespace::Namespace;
+pub use probe::{Finding, Probe};
 pub use push::{Delivery, GapCause, Subscription, Target};
-pub use redis::{Lane, Redis};
+pub use redis::Redis;
 pub use reply::{FromReply, Reply};
 pub use scan::{Pace, Scan};
 pub use script::Script;
-pub use server::{Product, ServerInfo, Version};
+pub use server::Server;
+pub use server_info::{Product, ServerInfo, Version};
+pub use sweep::{Sweep, Swept};
+pub use telemetry::Operation;
+pub use topology::{Credentials, Endpoint, Login, Tls, Topology};

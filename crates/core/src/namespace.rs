@@ -1,8 +1,11 @@
 //! A checked prefix bound to a connection: what the concern crates are built from.
 
+use crate::concern::Concern;
 use crate::error::BuildError;
 use crate::key::{Prefix, Stem};
+use crate::lane::Lane;
 use crate::redis::Redis;
+use crate::server::Server;
 
 /// A [`Prefix`] bound to a [`Redis`]; cheap to clone.
 ///
@@ -45,6 +48,24 @@ impl Namespace {
     /// The prefix.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
+    }
+
+    /// The lane on which the commands of a handle run whose keys begin with this stem.
+    pub fn on(&self, concern: Concern, stem: &Stem) -> Lane {
+        self.server(concern, stem).lane(concern)
+    }
+
+    /// The server that holds a concern's keys of this stem.
+    pub fn server(&self, concern: Concern, stem: &Stem) -> Server {
+        self.redis.server_of_stem(concern, stem.as_str())
+    }
+
+    /// The stem of one handle's keys where a layout from before names them; see [`Prefix::literal_stem`].
+    ///
+    /// # Errors
+    /// The first wrong name, of the namespace or of these.
+    pub fn literal_stem(&self, names: &str) -> Result<Stem, BuildError> {
+        self.prefix.literal_stem(names)
     }
 
     /// The stem of one handle's keys.

@@ -29,6 +29,21 @@ pub enum Reply {
     Map(Vec<(Reply, Reply)>),
 }
 
+impl Reply {
+    /// About how many bytes it came in.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Reply::Bytes(bytes) => bytes.len(),
+            Reply::Array(items) => items.iter().map(Reply::bytes).sum(),
+            Reply::Map(pairs) => pairs
+                .iter()
+                .map(|(key, value)| key.bytes() + value.bytes())
+                .sum(),
+            Reply::Nil | Reply::Int(_) | Reply::Double(_) | Reply::Bool(_) => 8,
+        }
+    }
+}
+
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

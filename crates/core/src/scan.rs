@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::command::Command;
+use crate::command::{Command, Policy};
 use crate::error::Error;
 use crate::key::Key;
 use crate::lane::CommandLane;
@@ -31,7 +31,7 @@ impl Default for Pace {
     }
 }
 
-/// A walk over the keys that match a glob, page by page. Made by [`Redis::scan`](crate::Redis::scan).
+/// A walk over the keys that match a glob, page by page. Made by [`Server::scan`](crate::Server::scan).
 ///
 /// A key that exists from the beginning to the end is found at least once; one may come twice; one that comes or goes
 /// meanwhile may or may not be found (the guarantees of `SCAN`).
@@ -82,7 +82,8 @@ impl Scan {
             .arg(&self.pattern)
             .arg("COUNT")
             .arg(self.pace.count);
-        let reply = self.lane.run(&scan, Instant::now() + self.deadline).await?;
+        let deadline = Instant::now() + self.deadline;
+        let reply = self.lane.run(&scan, Policy::Idempotent, deadline).await?;
         let (next, keys) = <(Bytes, Vec<Bytes>)>::from_reply(reply)?;
         self.cursor = (&*next != b"0").then_some(next);
         Ok(Some(keys.into_iter().map(Key::raw).collect()))

@@ -1,164 +1,121 @@
-//! What the server is and can do, as far as it says.
+//! One server of the topology.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
 
-use crate::reply::{FromReply as _, Reply};
+use crate::command::{Command, IntoArg, Policy};
+use crate::concern::Concern;
+use crate::error::{BuildError, Error};
+use crate::event::Events;
+use crate::lane::{Blocking, Lane, Lanes};
+use crate::push::{Subscription, Target};
+use crate::scan::{Pace, Scan};
+use crate::server_info::ServerInfo;
 
-/// Redis, or its fork.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Product {
-    /// Redis.
-    Redis,
-    /// Valkey.
-    Valkey,
-    /// Something else that speaks the protocol.
-    Other(String),
-}
+/// One server, database and user of the topology, with all ways of using it. Cheap to clone.
+///
+/// Made by [`Redis::server`](crate::Redis::server) and [`Namespace::server`](crate::Namespace::server). `Display` is its
+/// address.
+#[derive(Clone)]
+pub struct Server(Arc<Lanes>);
 
-/// A version, ordered as one reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Version {
-    /// The first number.
-    pub major: u32,
-    /// The second number.
-    pub minor: u32,
-    /// The third number.
-    pub patch: u32,
-}
-
-impl Version {
-    /// A version of three numbers.
-    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Version {
-            major,
-            minor,
-            patch,
-        }
+impl Server {
+    pub(crate) fn new(lanes: &Arc<Lanes>) -> Self {
+        Server(lanes.clone())
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split('.').map(|number| number.parse().ok());
-        Some(Version::new(
-            numbers.next()??,
-            numbers.next()??,
-            numbers.next().flatten().unwrap_or_default(),
-        ))
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.0
+    }
+
+    /// The lane on which a concern's commands run.
+    pub fn lane(&self, concern: Concern) -> Lane {
+        let deadline = self.0.settings().deadline;
+        Lane::new(self.0.command().clone(), concern, deadline)
+    }
+
+    /// Subscribes; returns once the server has confirmed, within the handle's deadline.
+    ///
+    /// All subscriptions to a server share one connection of their own, made with the first of them. It comes back by
+    /// itself, with all of them; every possible loss is a [`Gap`](crate::Delivery::Gap).
+    ///
+    /// # Errors
+    /// [`Permission`](crate::ErrorKind::Permission) if the ACL user may not,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the server did not confirm in time.
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves no subscription behind.
+    pub async fn subscribe(&self, target: Target) -> Result<Subscription, Error> {
+        let deadline = self.0.settings().deadline;
+        self.0.push()?.subscribe(target, deadline).await
+    }
+
+    /// A connection of its own for blocking commands: one for each consumer loop.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) if it does not fit into `max_connections`.
+    pub fn blocking(&self) -> Result<Blocking, BuildError> {
+        self.0.blocking()
+    }
+
+    /// A walk over the keys that match a glob, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) if that connection does not fit into `max_connections`.
+    pub fn scan(&self, pattern: impl IntoArg, pace: Pace) -> Result<Scan, BuildError> {
+        let lane = self.0.maintenance()?;
+        let deadline = self.0.settings().deadline;
+        Ok(Scan::new(lane, pattern.into_arg(), pace, deadline))
+    }
+
+    /// Runs a task on a small thread and connection of core's own, for lease renewals and their timers: user code that
+    /// blocks every worker of the service's runtime does not stop it. The task gets the lane to use.
+    ///
+    /// The task ends with the last handle at the latest; it must not block, nor hold a handle itself.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) if its connection does not fit into `max_connections`.
+    pub fn spawn_heartbeat<F>(
+        &self,
+        concern: Concern,
+        task: impl FnOnce(Lane) -> F,
+    ) -> Result<(), BuildError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let heartbeat = self.0.heartbeat()?;
+        let deadline = self.0.settings().deadline;
+        let lane = Lane::new(heartbeat.lane().clone(), concern, deadline);
+        heartbeat.spawn(task(lane));
+        Ok(())
+    }
+
+    /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied.
+    pub async fn info(&self) -> ServerInfo {
+        let deadline = Instant::now() + self.0.settings().deadline;
+        let lane = self.0.command();
+        let ask = async |name| {
+            let command = Command::new(name);
+            lane.run(&command, Policy::Idempotent, deadline).await.ok()
+        };
+        ServerInfo::read(ask("HELLO").await, ask("INFO").await)
+    }
+
+    /// What happens to the connection of the command lane from now on.
+    pub fn events(&self) -> Events {
+        self.0.command().events()
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+        fmt::Display::fmt(self.0.endpoint(), f)
     }
 }
 
-/// What a server says of itself. `None` where it does not, or may not be asked: that is never an error, and never a
-/// green check either.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerInfo {
-    /// The product (`HELLO`; Valkey by `INFO` where `HELLO` says redis for compatibility).
-    pub product: Option<Product>,
-    /// The product's version.
-    pub version: Option<Version>,
-    /// `standalone`, `sentinel` or `cluster`.
-    pub mode: Option<String>,
-    /// `master` or `replica`.
-    pub role: Option<String>,
-    /// `maxmemory-policy`, as `INFO` says it.
-    pub eviction_policy: Option<String>,
-    /// `maxmemory` in bytes; 0 is no limit.
-    pub max_memory: Option<u64>,
-}
-
-impl ServerInfo {
-    /// Reads the answers to `HELLO` and `INFO`; whatever is missing stays unknown.
-    pub(crate) fn read(hello: Option<Reply>, info: Option<Reply>) -> Self {
-        let mut server = ServerInfo::default();
-        if let Some(hello) =
-            hello.and_then(|hello| HashMap::<String, Reply>::from_reply(hello).ok())
-        {
-            let text = |field: &str| {
-                hello
-                    .get(field)
-                    .cloned()
-                    .and_then(|value| String::from_reply(value).ok())
-            };
-            server.product = text("server").map(|name| product(&name));
-            server.version = text("version").as_deref().and_then(Version::parse);
-            server.mode = text("mode");
-            server.role = text("role");
-        }
-        if let Some(info) = info.and_then(|info| String::from_reply(info).ok()) {
-            let fields: HashMap<&str, &str> = info
-                .lines()
-                .filter_map(|line| line.trim().split_once(':'))
-                .collect();
-            let text = |field: &str| fields.get(field).map(|&value| value.to_owned());
-            if let Some(version) = fields
-                .get("valkey_version")
-                .and_then(|text| Version::parse(text))
-            {
-                (server.product, server.version) = (Some(Product::Valkey), Some(version));
-            }
-            server.version = server
-                .version
-                .or_else(|| Version::parse(fields.get("redis_version")?));
-            server.mode = server.mode.or_else(|| text("redis_mode"));
-            server.eviction_policy = text("maxmemory_policy");
-            server.max_memory = fields.get("maxmemory").and_then(|bytes| bytes.parse().ok());
-        }
-        server
-    }
-}
-
-fn product(name: &str) -> Product {
-    match name {
-        "redis" => Product::Redis,
-        "valkey" => Product::Valkey,
-        other => Product::Other(other.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    fn text(text: &'static str) -> Reply {
-        Reply::Bytes(Bytes::from_static(text.as_bytes()))
-    }
-
-    #[test]
-    fn what_is_missing_is_unknown() {
-        assert_eq!(ServerInfo::read(None, None), ServerInfo::default());
-        let partial = ServerInfo::read(None, Some(text("# Memory\r\nmaxmemory:0\r\nodd line\r\n")));
-        assert_eq!(
-            (partial.max_memory, partial.version, partial.eviction_policy),
-            (Some(0), None, None)
-        );
-        assert_eq!(
-            ServerInfo::read(Some(Reply::Int(1)), Some(Reply::Nil)),
-            ServerInfo::default()
-        );
-    }
-
-    #[test]
-    fn valkey_is_told_from_the_version_it_claims_for_old_clients() {
-        let hello = Reply::Map(vec![
-            (text("server"), text("valkey")),
-            (text("version"), text("8.1.1")),
-        ]);
-        let info = text("redis_version:7.2.4\r\nvalkey_version:8.1.1\r\n");
-        let server = ServerInfo::read(Some(hello), Some(info));
-        assert_eq!(
-            (server.product, server.version),
-            (Some(Product::Valkey), Some(Version::new(8, 1, 1)))
-        );
-        assert!(Version::new(7, 10, 0) > Version::new(7, 9, 9));
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({self})")
     }
 }

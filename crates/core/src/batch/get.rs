@@ -1,16 +1,15 @@
 //! Many reads, one MGET.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{Batcher, Bounds, Flight};
-use crate::command::Command;
+use crate::command::{Command, Policy};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::lane::CommandLane;
+use crate::lane::Lane;
 use crate::reply::{FromReply as _, Reply};
 
 /// Reads values; concurrent reads share one `MGET`. Cheap to clone.
@@ -20,7 +19,7 @@ use crate::reply::{FromReply as _, Reply};
 pub struct Getter(Batcher<Get>);
 
 impl Getter {
-    pub(crate) fn new(lane: Arc<CommandLane>, bounds: Bounds, deadline: Duration) -> Self {
+    pub(crate) fn new(lane: Lane, bounds: Bounds, deadline: Duration) -> Self {
         Getter(Batcher::new(Get(lane), bounds, deadline))
     }
 
@@ -36,11 +35,23 @@ impl Getter {
     }
 }
 
-struct Get(Arc<CommandLane>);
+struct Get(Lane);
 
 impl Flight for Get {
     type Request = Key;
     type Response = Option<Bytes>;
+
+    fn group(&self, key: &Key) -> u16 {
+        self.0.group(key)
+    }
+
+    fn request_bytes(&self, key: &Key) -> usize {
+        key.as_bytes().len()
+    }
+
+    fn response_bytes(&self, value: &Option<Bytes>) -> usize {
+        value.as_ref().map_or(0, Bytes::len)
+    }
 
     async fn fly(&self, keys: Vec<Key>, deadline: Instant) -> Vec<Result<Option<Bytes>, Error>> {
         if let [key] = &*keys {
@@ -52,7 +63,7 @@ impl Flight for Get {
             .fold(Command::with_capacity("MGET", unique.len()), |mget, key| {
                 mget.key(key)
             });
-        match self.0.run(&mget, deadline).await {
+        match self.0.send(&mget, Policy::Idempotent, deadline).await {
             Ok(Reply::Array(values)) if values.len() == unique.len() => {
                 let values: Vec<_> = values
                     .into_iter()
@@ -86,7 +97,8 @@ impl Flight for Get {
 
 impl Get {
     async fn one(&self, key: &Key, deadline: Instant) -> Result<Option<Bytes>, Error> {
-        let reply = self.0.run(&Command::new("GET").key(key), deadline).await;
+        let get = Command::new("GET").key(key);
+        let reply = self.0.send(&get, Policy::Idempotent, deadline).await;
         match reply {
             Err(error) if error.kind() == ErrorKind::WrongType => Ok(None),
             reply => reply.and_then(Option::<Bytes>::from_reply),
@@ -96,7 +108,8 @@ impl Get {
 
 /// Each key once, and, if any came twice, where each caller finds its value.
 fn distinct(keys: &[Key]) -> (Vec<&Key>, Option<Vec<usize>>) {
-    let mut seen = HashMap::with_capacity(keys.len());
+    let mut seen =
+        HashMap::with_capacity_and_hasher(keys.len(), foldhash::fast::RandomState::default());
     let mut unique = Vec::with_capacity(keys.len());
     let mut places = Vec::with_capacity(keys.len());
     for key in keys {

@@ -4,10 +4,12 @@
 //! call goes out at once; what comes while flights are in the air queues, and the next flight takes it all. There is
 //! no timer, and no delay while idle.
 
+mod air;
 mod flight;
 mod get;
 mod queue;
 mod script;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,17 +28,20 @@ use crate::error::Error;
 pub struct Bounds {
     /// How many calls one flight carries at most.
     pub items: usize,
-    /// How many flights are in the air at once at most.
+    /// How many bytes one flight's requests, and by what the last ones came to its replies, have at most.
+    pub bytes: usize,
+    /// How many flights are in the air at once; over a long way that is free, up to 32.
     pub flights: usize,
     /// How many calls may wait; one more is [`Overloaded`](crate::ErrorKind::Overloaded), and certainly did not run.
     pub waiting: usize,
 }
 
 impl Bounds {
-    /// Bounds of 65,536 waiting calls and these numbers of items and flights.
+    /// Bounds of 65,536 waiting calls, 256 KiB, and these numbers of items and flights.
     pub const fn new(items: usize, flights: usize) -> Self {
         Bounds {
             items,
+            bytes: 256 * 1024,
             flights,
             waiting: 65_536,
         }

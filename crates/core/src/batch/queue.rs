@@ -6,8 +6,13 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::air::Air;
+use super::waiting::{Item, Waiting};
 use super::{Bounds, Flight};
 use crate::error::{Error, ErrorKind};
+
+/// How many times a flight lets other tasks run before it leaves, at most.
+const GATHERING: usize = 8;
 
 pub(super) struct Queue<F: Flight> {
     flight: F,
@@ -16,14 +21,8 @@ pub(super) struct Queue<F: Flight> {
 }
 
 struct State<F: Flight> {
-    waiting: VecDeque<Item<F>>,
-    flights: usize,
-}
-
-struct Item<F: Flight> {
-    request: F::Request,
-    deadline: Instant,
-    caller: oneshot::Sender<Result<F::Response, Error>>,
+    waiting: Waiting<F>,
+    air: Air,
 }
 
 /// Where a call finds itself.
@@ -43,8 +42,8 @@ impl<F: Flight> Queue<F> {
             flight,
             bounds,
             state: Mutex::new(State {
-                waiting: VecDeque::new(),
-                flights: 0,
+                waiting: Waiting::new(),
+                air: Air::new(),
             }),
         }
     }
@@ -56,9 +55,11 @@ impl<F: Flight> Queue<F> {
     ) -> Result<F::Response, Error> {
         let answer = match self.enter(request, deadline)? {
             Place::Alone(slot, request) => {
-                let answer = self.flight.fly(vec![request], deadline).await.pop();
+                let departed = Instant::now();
+                let mut answers = self.flight.fly(vec![request], deadline).await;
+                self.landed(departed, &answers);
                 drop(slot);
-                return answer.unwrap_or_else(|| Err(lost()));
+                return answers.pop().unwrap_or_else(|| Err(lost()));
             }
             Place::Waiting(slot, answer) => {
                 if let Some(slot) = slot {
@@ -76,20 +77,23 @@ impl<F: Flight> Queue<F> {
         if state.waiting.len() >= self.bounds.waiting {
             return Err(overloaded(self.bounds.waiting));
         }
-        if state.flights == 0 {
+        if state.air.flights == 0 {
             // Whoever waits has a flight to wait for, so nobody does.
-            state.flights = 1;
+            state.air.flights = 1;
+            state.air.departs();
             return Ok(Place::Alone(Slot(self.clone()), request));
         }
         let (caller, answer) = oneshot::channel();
-        state.waiting.push_back(Item {
+        let item = Item {
             request,
             deadline,
             caller,
-        });
-        let free = state.flights < self.bounds.flights;
+        };
+        state.waiting.push(self.flight.group(&item.request), item);
+        let free = state.air.takes(self.bounds.flights);
         if free {
-            state.flights += 1;
+            state.air.flights += 1;
+            state.air.departs();
         }
         Ok(Place::Waiting(free.then(|| Slot(self.clone())), answer))
     }
@@ -97,8 +101,15 @@ impl<F: Flight> Queue<F> {
     /// The next flight's items.
     fn board(&self) -> Option<Vec<Item<F>>> {
         let mut state = self.lock();
-        let count = state.waiting.len().min(self.bounds.items);
-        (count > 0).then(|| state.waiting.drain(..count).collect())
+        let items = state.waiting.board(&self.flight, &self.bounds)?;
+        state.air.departs();
+        Some(items)
+    }
+
+    fn landed(&self, departed: Instant, answers: &[Result<F::Response, Error>]) {
+        let mut state = self.lock();
+        state.air.lands(departed.elapsed());
+        state.waiting.landed(&self.flight, answers);
     }
 
     async fn carry(&self, items: Vec<Item<F>>) {
@@ -139,6 +150,7 @@ impl<F: Flight> Queue<F> {
             tokio::select! {
                 biased;
                 answers = &mut flight => {
+                    self.landed(now, &answers);
                     for ((_, caller), answer) in callers.into_iter().zip(answers.into_iter().skip(gone)) {
                         let _ = caller.send(answer);
                     }
@@ -171,11 +183,23 @@ impl<F: Flight> Slot<F> {
     /// Flies until nobody waits.
     async fn fly(self) {
         loop {
-            // Those whose answers have just come have a next call: they board before this flight leaves, or the
-            // first of them would fly alone.
-            tokio::task::yield_now().await;
+            self.gather().await;
             let Some(items) = self.0.board() else { return };
             self.0.carry(items).await;
+        }
+    }
+
+    /// Lets other tasks run while calls still come: those whose answers have just come have a next call, and it boards
+    /// before this flight leaves, or the first of them would fly alone.
+    async fn gather(&self) {
+        let mut waited = 0;
+        for _ in 0..GATHERING {
+            tokio::task::yield_now().await;
+            let waiting = self.0.lock().waiting.len();
+            if waiting > 0 && (waiting == waited || waiting >= self.0.bounds.items) {
+                return;
+            }
+            waited = waiting;
         }
     }
 }
@@ -183,15 +207,15 @@ impl<F: Flight> Slot<F> {
 impl<F: Flight> Drop for Slot<F> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        if state.waiting.is_empty() {
-            state.flights -= 1;
+        if state.waiting.len() == 0 {
+            state.air.flights -= 1;
             return;
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(Slot(self.0.clone()).fly())),
             // The runtime has ended; dropping the senders tells their callers so.
             Err(_) => {
-                state.flights -= 1;
+                state.air.flights -= 1;
                 state.waiting.clear();
             }
         }

@@ -1,15 +1,14 @@
 //! Many calls of one script, one EVALSHA.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{Batcher, Bounds, Flight};
-use crate::command::{Command, IntoArg};
+use crate::command::{Command, IntoArg, Policy};
 use crate::error::Error;
 use crate::key::Key;
-use crate::lane::CommandLane;
+use crate::lane::Lane;
 use crate::reply::Reply;
 use crate::script::Script;
 
@@ -23,9 +22,10 @@ pub struct ScriptCalls(Batcher<Calls>);
 
 impl ScriptCalls {
     pub(crate) fn new(
-        lane: Arc<CommandLane>,
+        lane: Lane,
         script: &'static Script,
         common: Vec<Bytes>,
+        policy: Policy,
         bounds: Bounds,
         deadline: Duration,
     ) -> Self {
@@ -34,6 +34,7 @@ impl ScriptCalls {
                 lane,
                 script,
                 common,
+                policy,
             },
             bounds,
             deadline,
@@ -59,14 +60,27 @@ impl ScriptCalls {
 }
 
 struct Calls {
-    lane: Arc<CommandLane>,
+    lane: Lane,
     script: &'static Script,
     common: Vec<Bytes>,
+    policy: Policy,
 }
 
 impl Flight for Calls {
     type Request = (Key, Vec<Bytes>);
     type Response = Reply;
+
+    fn group(&self, (key, _): &(Key, Vec<Bytes>)) -> u16 {
+        self.lane.group(key)
+    }
+
+    fn request_bytes(&self, (key, args): &(Key, Vec<Bytes>)) -> usize {
+        key.as_bytes().len() + args.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    fn response_bytes(&self, reply: &Reply) -> usize {
+        reply.bytes()
+    }
 
     async fn fly(
         &self,
@@ -82,7 +96,11 @@ impl Flight for Calls {
             .fold(eval, |eval, (key, _)| eval.key(key))
             .args(&self.common);
         let eval = calls.iter().fold(eval, |eval, (_, args)| eval.args(args));
-        match self.lane.script(self.script, &eval, deadline).await {
+        match self
+            .lane
+            .call(self.script, &eval, self.policy, deadline)
+            .await
+        {
             Ok(Reply::Array(entries)) if entries.len() == calls.len() => {
                 entries.into_iter().map(Ok).collect()
             }

@@ -17,6 +17,7 @@ pub(crate) fn command(name: &str, failure: Failure) -> Error {
         ),
         Cause::Protocol => Error::new(ErrorKind::Decode, "the reply could not be read"),
         Cause::Refused => Error::new(ErrorKind::Server, failure.text),
+        Cause::Local => Error::new(ErrorKind::Unavailable, failure.text),
         Cause::Answer => answer(name, failure.text),
     }
 }
@@ -124,6 +125,7 @@ pub(crate) fn connect(failure: &Failure, endpoint: &str) -> Error {
         );
     }
     let why = match failure.cause {
+        Cause::Local => format!("{endpoint} was not asked: {text}"),
         Cause::Timeout => format!("{endpoint} did not answer: {text}"),
         _ => format!("{endpoint} cannot be reached: {}", readable(text)),
     };
@@ -132,10 +134,11 @@ pub(crate) fn connect(failure: &Failure, endpoint: &str) -> Error {
 
 /// The system's own words: fred passes on the `Debug` form of what it met (`Os { code: 111, …, message: "…" }`).
 fn readable(text: &str) -> &str {
-    ["message: \"", "error: \""]
+    let quoted = ["message: \"", "error: \""]
         .iter()
-        .find_map(|field| text.split_once(field)?.1.split('"').next())
-        .unwrap_or(text)
+        .find_map(|field| text.split_once(field)?.1.split('"').next());
+    let bare = || text.split_once("error: ")?.1.strip_suffix(" }");
+    quoted.or_else(bare).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -149,6 +152,8 @@ mod tests {
         let unknown =
             r#"Custom { kind: Uncategorized, error: "failed to lookup address information" }"#;
         assert_eq!(readable(unknown), "failed to lookup address information");
+        let tls = "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }";
+        assert_eq!(readable(tls), "InvalidCertificate(UnknownIssuer)");
         assert_eq!(readable("Connection closed."), "Connection closed.");
     }
 

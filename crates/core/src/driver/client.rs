@@ -17,10 +17,10 @@ use fred::types::{
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
-use super::{convert, exposed};
+use super::{convert, exposed, tls};
 use crate::command::Command;
 use crate::reply::Reply;
-use crate::topology::{Address, Endpoint};
+use crate::topology::{Address, Endpoint, Login, Node};
 
 /// What of the client library is set, and to what.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,13 @@ pub(crate) struct Failure {
     pub(crate) text: String,
 }
 
+impl Failure {
+    /// Whether the server answered that this user may not do it.
+    fn is_refusal(&self) -> bool {
+        self.cause == Cause::Answer && self.text.starts_with("NOPERM")
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The command was still in the queue when the connection ended.
@@ -70,19 +77,33 @@ pub(crate) enum Cause {
     Protocol,
     /// The client library refused the configuration or the command.
     Refused,
+    /// Something on this side, before anything was sent: no credentials, unusable TLS material.
+    Local,
 }
 
 impl Client {
     /// Connects, authenticates, selects the database, and sees the server answer.
     pub(crate) async fn connect(endpoint: &Endpoint, tuning: Tuning) -> Result<Self, Failure> {
-        let inner = build(endpoint, tuning).map_err(Failure::from)?;
+        let timeout = tokio::time::sleep(tuning.connect_timeout);
+        let mut timeout = std::pin::pin!(timeout);
+        let inner = tokio::select! {
+            biased;
+            inner = build(endpoint, tuning) => inner?,
+            () = &mut timeout => return Err(Failure {
+                cause: Cause::Timeout,
+                text: format!("no credentials within {:?}", tuning.connect_timeout),
+            }),
+        };
         let mut router = inner.connect();
         let abort = router.abort_handle();
-        let timeout = tokio::time::sleep(tuning.connect_timeout);
         let connected = async {
-            inner.wait_for_connect().await?;
+            inner.wait_for_connect().await.map_err(Failure::from)?;
             // fred takes a connection that closes during its set-up for one that is ready.
-            inner.ping::<Value>(None).await
+            match inner.ping::<Value>(None).await.map_err(Failure::from) {
+                // A user who may not PING is connected all the same.
+                Err(failure) if !failure.is_refusal() => Err(failure),
+                _ => Ok(()),
+            }
         };
         let failure = tokio::select! {
             biased;
@@ -92,8 +113,8 @@ impl Client {
                 _ => Failure { cause: Cause::Connection, text: "the connection closed at once".to_owned() },
             },
             connected = connected => match connected {
-                Ok(_) => return Ok(Client(Arc::new(Life { inner, abort, router: Mutex::new(router) }))),
-                Err(error) => error.into(),
+                Ok(()) => return Ok(Client(Arc::new(Life { inner, abort, router: Mutex::new(router) }))),
+                Err(failure) => failure,
             },
             () = timeout => Failure {
                 cause: Cause::Timeout,
@@ -217,6 +238,11 @@ impl Client {
         drop(self.0.inner.inner().command_rx.write().take());
     }
 
+    /// Whether both are handles of one connection.
+    pub(crate) fn is(&self, other: &Client) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn inner(&self) -> &Inner {
         &self.0.inner
     }
@@ -260,26 +286,41 @@ impl SetArgs {
     }
 }
 
-fn build(endpoint: &Endpoint, tuning: Tuning) -> Result<Inner, fred::error::Error> {
+/// A client that is not connected yet, with the credentials and TLS material of this moment.
+async fn build(endpoint: &Endpoint, tuning: Tuning) -> Result<Inner, Failure> {
+    let local = |text| Failure {
+        cause: Cause::Local,
+        text,
+    };
+    let login = endpoint.credentials.ask().await.map_err(local)?;
+    let (username, password) = login.map_or((None, None), |Login { username, password }| {
+        (
+            username.as_deref().map(convert::inline),
+            Some(convert::inline(password.reveal())),
+        )
+    });
     let server = match &endpoint.address {
-        Address::Tcp { host, port } => ServerConfig::Centralized {
-            server: Server::new(host.as_str(), *port),
+        Address::Tcp(Node { host, port }) => ServerConfig::Centralized {
+            server: tls::named(endpoint.tls.as_ref(), Server::new(host.as_str(), *port)),
         },
         Address::Unix(path) => ServerConfig::Unix { path: path.clone() },
+        Address::Cluster(_) | Address::Sentinel { .. } => {
+            return Err(local("clusters and sentinels are not supported".to_owned()));
+        }
     };
     let config = Config {
         server,
         // Without a policy a lost connection ends the client; with fail_fast so does a failed first try.
         fail_fast: true,
         version: RespVersion::RESP3,
-        username: endpoint.username.clone(),
-        password: endpoint
-            .password
-            .as_ref()
-            .map(|secret| secret.reveal().to_owned()),
+        username,
+        password,
         database: (endpoint.database != 0).then_some(endpoint.database),
         ..Config::default()
     };
+    let config = tls::equip(config, endpoint.tls.as_ref())
+        .await
+        .map_err(local)?;
     let connection = ConnectionConfig {
         connection_timeout: tuning.connect_timeout,
         internal_command_timeout: tuning.connect_timeout,
@@ -305,7 +346,7 @@ fn build(endpoint: &Endpoint, tuning: Tuning) -> Result<Inner, fred::error::Erro
     builder
         .set_connection_config(connection)
         .set_performance_config(performance);
-    builder.build()
+    Ok(builder.build()?)
 }
 
 impl From<fred::error::Error> for Failure {

@@ -1,5 +1,7 @@
 //! The client library's values as ours, and ours as its.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use fred::types::{Key, Value};
 
@@ -49,4 +51,21 @@ pub(super) fn padded(keys: &[Bytes]) -> Vec<Key> {
 
 pub(super) fn value(bytes: &Bytes) -> Value {
     Value::Bytes(bytes.clone())
+}
+
+/// A user name or password as it must stand in fred's `HELLO`, which is an inline command without lengths: white space
+/// would end it and a line's end would begin another command. Servers read quotes and escapes there.
+pub(super) fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out.push('"');
+    out
 }

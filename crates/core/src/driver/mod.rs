@@ -9,6 +9,8 @@ mod client;
 mod convert;
 mod exposed;
 mod messages;
+mod tls;
 
 pub(crate) use client::{Cause, Client, Failure, Tuning};
 pub(crate) use messages::{Kind, Pushed};
+pub(crate) use tls::check as check_tls;

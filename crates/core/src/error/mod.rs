@@ -56,6 +56,15 @@ impl Error {
         self.change(|repr| repr.may_have_executed = may_have_executed)
     }
 
+    /// The same, but in doubt if an attempt before it was.
+    pub(crate) fn or_executed(self, earlier: bool) -> Self {
+        if earlier && !self.may_have_executed() {
+            self.with_executed(true)
+        } else {
+            self
+        }
+    }
+
     pub(crate) fn with_source(
         self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

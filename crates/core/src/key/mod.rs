@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 pub use name::MAX_NAME_LEN;
-pub(crate) use name::check as check_name;
+pub(crate) use name::{check as check_name, check_all as check_names};
 pub(crate) use part::push_hex;
 pub use part::{FromKeyPart, KeyPart, MAX_PART_LEN, PartWriter, part};
 pub use prefix::Prefix;

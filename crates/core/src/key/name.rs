@@ -37,6 +37,12 @@ pub(crate) fn check(what: &str, name: &str) -> Result<(), BuildError> {
     Ok(())
 }
 
+/// Checks names with `:` between them.
+pub(crate) fn check_all(what: &str, names: &str) -> Result<(), BuildError> {
+    let part = format!("{what} {names:?}: its part");
+    names.split(':').try_for_each(|name| check(&part, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

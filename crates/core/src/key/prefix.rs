@@ -1,8 +1,10 @@
 //! The checked prefix that every key of a product begins with.
 
+use std::fmt;
+
 use crate::error::BuildError;
 
-use super::{Stem, check_name};
+use super::{Stem, check_name, check_names};
 
 /// The literal beginning of every key: `<env>:<product>`, and the module that a stem puts behind its use.
 ///
@@ -22,7 +24,8 @@ use super::{Stem, check_name};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix {
     env: Option<String>,
-    product: String,
+    /// Names with `:` between them; none for a root prefix.
+    names: Option<String>,
     module: Option<String>,
     fault: Option<BuildError>,
 }
@@ -37,11 +40,32 @@ impl Prefix {
         let product = product.into();
         check_name("product name", &product)?;
         Ok(Prefix {
+            names: Some(product),
+            ..Prefix::root()
+        })
+    }
+
+    /// A prefix of several names at once, as configuration writes it: `prod:shop`, `stg:`.
+    ///
+    /// # Errors
+    /// As [`new`](Prefix::new), for each name.
+    pub fn literal(names: &str) -> Result<Self, BuildError> {
+        let names = names.strip_suffix(':').unwrap_or(names);
+        check_names("prefix", names)?;
+        Ok(Prefix {
+            names: Some(names.to_owned()),
+            ..Prefix::root()
+        })
+    }
+
+    /// The prefix of layouts whose keys begin with no name of the product's.
+    pub fn root() -> Self {
+        Prefix {
             env: None,
-            product,
+            names: None,
             module: None,
             fault: None,
-        })
+        }
     }
 
     /// The same prefix in an environment (`stg`, `prod`), which stands first in every key.
@@ -72,27 +96,44 @@ impl Prefix {
         }
         check_name("use case", use_case)?;
         check_name(&format!("{use_case} name"), name)?;
-        let mut text = String::new();
-        let segments = [
-            self.env.as_deref(),
-            Some(&self.product),
-            Some(use_case),
-            self.module.as_deref(),
-            Some(name),
-        ];
-        for segment in segments.into_iter().flatten() {
-            if !text.is_empty() {
-                text.push(':');
-            }
-            text.push_str(segment);
+        Ok(self.join(&[Some(use_case), self.module.as_deref(), Some(name)]))
+    }
+
+    /// The stem `<prefix>:<names>` of one handle's keys, where a layout that is older than the handle names them:
+    /// `rate:api`.
+    ///
+    /// # Errors
+    /// The first wrong name, of the prefix or of these.
+    pub fn literal_stem(&self, names: &str) -> Result<Stem, BuildError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
         }
-        Ok(Stem::new(text))
+        check_names("stem", names)?;
+        Ok(self.join(&[Some(names)]))
+    }
+
+    fn join(&self, last: &[Option<&str>]) -> Stem {
+        let segments = self.first().chain(last.iter().copied().flatten());
+        Stem::new(segments.collect::<Vec<_>>().join(":"))
+    }
+
+    fn first(&self) -> impl Iterator<Item = &str> {
+        [self.env.as_deref(), self.names.as_deref()]
+            .into_iter()
+            .flatten()
     }
 
     fn keep_fault(&mut self, checked: Result<(), BuildError>) {
         if let (None, Err(fault)) = (&self.fault, checked) {
             self.fault = Some(fault);
         }
+    }
+}
+
+impl fmt::Display for Prefix {
+    /// What every key begins with; nothing for a root prefix.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first().collect::<Vec<_>>().join(":"))
     }
 }
 
@@ -109,6 +150,24 @@ mod tests {
             .stem("cache", "users")
             .unwrap_err();
         assert!(error.to_string().contains("environment"), "{error}");
+    }
+
+    #[test]
+    fn layouts_from_before_keep_their_names() {
+        let root = Prefix::root();
+        let stem = root.literal_stem("rate:api").unwrap();
+        assert_eq!(stem.key("user:42").as_bytes(), b"rate:api:user%3A42");
+        let stem = root.env("stg").literal_stem("rate:api").unwrap();
+        assert_eq!(stem.as_str(), "stg:rate:api");
+        let shop = Prefix::literal("prod:shop:").unwrap();
+        assert_eq!(
+            shop.stem("lock", "posting").unwrap().as_str(),
+            "prod:shop:lock:posting"
+        );
+        for wrong in ["", ":", "a::b", ":a", "a*:b", "a::"] {
+            assert!(Prefix::literal(wrong).is_err(), "{wrong}");
+            assert!(shop.literal_stem(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

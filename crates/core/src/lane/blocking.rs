@@ -16,7 +16,7 @@ use crate::topology::Endpoint;
 /// Runs blocking commands (`BLPOP`, `XREADGROUP … BLOCK`) on a connection of its own: one consumer loop, one handle.
 ///
 /// A blocking command stops whatever stands behind it on its connection, so it never shares one. Made by
-/// [`Redis::blocking`](crate::Redis::blocking).
+/// [`Server::blocking`](crate::Server::blocking).
 pub struct Blocking {
     connection: Supervised,
     deadline: Duration,
@@ -31,7 +31,7 @@ impl Blocking {
         slot: Slot,
     ) -> Self {
         Blocking {
-            connection: Supervised::start_unwatched(endpoint, tuning),
+            connection: Supervised::start_unwatched(endpoint, tuning, "blocking"),
             deadline,
             _slot: slot,
         }
@@ -58,7 +58,7 @@ impl Blocking {
             .client(Instant::now() + self.deadline)
             .await
             .map_err(told)?;
-        let mut guard = Guard(Some(&client));
+        let mut guard = Guard(Some((&self.connection, &client)));
         let reply = client.send_blocking(command, wait + self.deadline).await;
         // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
         if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
@@ -76,12 +76,12 @@ impl fmt::Debug for Blocking {
 }
 
 /// Ends the connection unless told that the command is over.
-struct Guard<'a>(Option<&'a Client>);
+struct Guard<'a>(Option<(&'a Supervised, &'a Client)>);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        if let Some(client) = self.0 {
-            client.abort();
+        if let Some((connection, client)) = self.0 {
+            connection.abandon(client);
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::supervisor::Supervised;
-use crate::call::classify;
-use crate::command::Command;
-use crate::driver::{Cause, Tuning};
+use crate::call::{Budget, classify};
+use crate::command::{Command, Policy};
+use crate::driver::{Cause, Client, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::event::Events;
 use crate::reply::Reply;
@@ -21,15 +21,28 @@ pub(crate) struct CommandLane {
     connection: Supervised,
     in_flight: Semaphore,
     max_in_flight: usize,
+    budget: Budget,
+    cluster: bool,
 }
 
 impl CommandLane {
-    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, max_in_flight: usize) -> Self {
+    pub(crate) fn start(
+        endpoint: Arc<Endpoint>,
+        tuning: Tuning,
+        max_in_flight: usize,
+        name: &'static str,
+    ) -> Self {
         CommandLane {
-            connection: Supervised::start(endpoint, tuning),
+            cluster: endpoint.is_cluster(),
+            connection: Supervised::start(endpoint, tuning, name),
             in_flight: Semaphore::new(max_in_flight),
             max_in_flight,
+            budget: Budget::new(max_in_flight),
         }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.cluster
     }
 
     /// Waits until the lane is up, or its first try has failed.
@@ -37,17 +50,36 @@ impl CommandLane {
         self.connection.client(deadline).await.map(drop)
     }
 
-    /// Gate, in-flight bound, deadline, driver, classifier: the way of every command.
-    pub(crate) async fn run(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {
-        // The debug mode: one event a command, free while nobody listens at this level.
-        let started =
-            tracing::enabled!(target: "russet::core", tracing::Level::TRACE).then(Instant::now);
-        let reply = self.attempt(command, deadline).await;
-        if let Some(started) = started {
-            let outcome = reply.as_ref().map_or_else(Error::kind_name, |_| "ok");
-            tracing::trace!(target: "russet::core", ?command, took = ?started.elapsed(), outcome);
+    /// Gate, in-flight bound, deadline, driver, classifier, and again where the policy lets it: the way of every command.
+    pub(crate) async fn run(
+        &self,
+        command: &Command,
+        policy: Policy,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        // Whether an attempt before may have run: what is told of the last one is told of all.
+        let mut doubt = false;
+        loop {
+            let error = match self.connection.client(deadline).await {
+                Err(error) => error,
+                Ok(client) => match self.attempt(&client, command, deadline).await {
+                    Ok(reply) => {
+                        self.budget.earn();
+                        return Ok(reply);
+                    }
+                    Err(error) => {
+                        doubt |= error.may_have_executed();
+                        if self.may_retry(&error, policy, deadline) {
+                            self.connection.left(&client, deadline).await;
+                            continue;
+                        }
+                        error
+                    }
+                },
+            };
+            let error = error.on(command.name(), command.first_key());
+            return Err(error.or_executed(doubt));
         }
-        reply.map_err(|error| error.on(command.name(), command.first_key()))
     }
 
     /// Runs a script's EVALSHA; where the server does not know the script, loads it and runs it again.
@@ -55,22 +87,46 @@ impl CommandLane {
         &self,
         script: &'static Script,
         call: &Command,
+        policy: Policy,
         deadline: Instant,
     ) -> Result<Reply, Error> {
-        let reply = match self.run(call, deadline).await {
-            Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
-                // From now on every new connection loads it before it is used.
-                self.connection.preload(script);
-                self.run(&script.load(), deadline).await?;
-                self.run(call, deadline).await
+        let first = match self.run(call, policy, deadline).await {
+            Err(error)
+                if error.kind() == ErrorKind::NoScript
+                    && (policy == Policy::Idempotent || !error.may_have_executed()) =>
+            {
+                error
             }
-            reply => reply,
+            reply => return Script::unwrap(reply?),
         };
-        Script::unwrap(reply?)
+        // From now on every new connection loads it before it is used.
+        self.connection.preload(script);
+        let reply = match self.run(&script.load(), Policy::Idempotent, deadline).await {
+            Ok(_) => self.run(call, policy, deadline).await,
+            // It was the load that failed, and not the script.
+            Err(error) => Err(error.with_executed(false)),
+        };
+        Script::unwrap(reply.map_err(|error| error.or_executed(first.may_have_executed()))?)
     }
 
-    async fn attempt(&self, command: &Command, deadline: Instant) -> Result<Reply, Error> {
-        let client = self.connection.client(deadline).await?;
+    /// A connection that ended under a command says nothing against the next one.
+    fn may_retry(&self, error: &Error, policy: Policy, deadline: Instant) -> bool {
+        let lost = matches!(
+            error.kind(),
+            ErrorKind::ConnectionLost | ErrorKind::Unavailable
+        );
+        lost && (policy == Policy::Idempotent || !error.may_have_executed())
+            && Instant::now() < deadline
+            && self.budget.spend()
+    }
+
+    /// Sends a command once.
+    async fn attempt(
+        &self,
+        client: &Client,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
         let _permit = match self.in_flight.try_acquire() {
             Ok(permit) => permit,
             Err(_) => {

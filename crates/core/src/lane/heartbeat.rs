@@ -42,7 +42,12 @@ impl Heartbeat {
         let handle = runtime.handle().clone();
         let lane = {
             let _inside = runtime.enter();
-            Arc::new(CommandLane::start(endpoint, tuning, max_in_flight))
+            Arc::new(CommandLane::start(
+                endpoint,
+                tuning,
+                max_in_flight,
+                "heartbeat",
+            ))
         };
         let (stop, stopped) = oneshot::channel::<()>();
         thread::Builder::new()

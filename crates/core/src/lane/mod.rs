@@ -3,11 +3,15 @@
 mod backoff;
 mod blocking;
 mod command;
+mod handle;
 mod heartbeat;
+mod lanes;
 mod supervisor;
 mod vitals;
 
 pub(crate) use backoff::Backoff;
 pub use blocking::Blocking;
 pub(crate) use command::CommandLane;
+pub use handle::Lane;
 pub(crate) use heartbeat::Heartbeat;
+pub(crate) use lanes::Lanes;

@@ -10,10 +10,11 @@ use super::backoff::Backoff;
 use super::vitals::Vitals;
 use crate::call::classify;
 use crate::command::Command;
-use crate::driver::{Client, Tuning};
+use crate::driver::{Cause, Client, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Events, Told};
 use crate::script::Script;
+use crate::telemetry::ConnectionGauge;
 use crate::topology::Endpoint;
 
 /// How often a connection is asked for a sign of life.
@@ -48,16 +49,20 @@ type Scripts = Mutex<Vec<&'static Script>>;
 
 impl Supervised {
     /// Starts connecting.
-    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
-        Supervised::begin(endpoint, tuning, true)
+    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, lane: &'static str) -> Self {
+        Supervised::begin(endpoint, tuning, lane, true)
     }
 
     /// Starts connecting; without asking for signs of life, which would wait behind a blocking command.
-    pub(crate) fn start_unwatched(endpoint: Arc<Endpoint>, tuning: Tuning) -> Self {
-        Supervised::begin(endpoint, tuning, false)
+    pub(crate) fn start_unwatched(
+        endpoint: Arc<Endpoint>,
+        tuning: Tuning,
+        lane: &'static str,
+    ) -> Self {
+        Supervised::begin(endpoint, tuning, lane, false)
     }
 
-    fn begin(endpoint: Arc<Endpoint>, tuning: Tuning, watched: bool) -> Self {
+    fn begin(endpoint: Arc<Endpoint>, tuning: Tuning, lane: &'static str, watched: bool) -> Self {
         let (state, _) = watch::channel(State::Connecting);
         let (vitals, scripts, told) = (
             Arc::new(Vitals::default()),
@@ -65,6 +70,7 @@ impl Supervised {
             Told::new(),
         );
         let supervisor = Supervisor {
+            gauge: ConnectionGauge::new(&endpoint, lane),
             endpoint,
             tuning,
             state: state.clone(),
@@ -99,6 +105,25 @@ impl Supervised {
                 "still connecting when the deadline passed",
             )),
         }
+    }
+
+    /// Waits until this client is the lane's no more, or the deadline.
+    pub(crate) async fn left(&self, client: &Client, deadline: Instant) {
+        let mut state = self.state.subscribe();
+        let left = state.wait_for(|state| !matches!(state, State::Up(now) if now.is(client)));
+        let _ = tokio::time::timeout_at(deadline.into(), left).await;
+    }
+
+    /// Ends a connection that nobody may use again; the next caller waits for another.
+    pub(crate) fn abandon(&self, client: &Client) {
+        client.abort();
+        self.state.send_if_modified(|state| {
+            let current = matches!(state, State::Up(now) if now.is(client));
+            if current {
+                *state = State::Connecting;
+            }
+            current
+        });
     }
 
     pub(crate) fn vitals(&self) -> &Vitals {
@@ -151,6 +176,7 @@ struct Supervisor {
     vitals: Arc<Vitals>,
     scripts: Arc<Scripts>,
     told: Told,
+    gauge: ConnectionGauge,
     backoff: Backoff,
     watched: bool,
     /// Whether the server is known, and was logged, to be away.
@@ -161,7 +187,12 @@ impl Supervisor {
     async fn run(mut self) {
         loop {
             match Client::connect(&self.endpoint, self.tuning).await {
-                Ok(client) => self.serve(client).await,
+                Ok(client) => {
+                    let up = self.gauge.up();
+                    self.serve(client).await;
+                    drop(up);
+                    self.gauge.lost();
+                }
                 Err(failure) => {
                     let error =
                         classify::connect(&failure, &self.endpoint.to_string()).on("connect", None);
@@ -204,11 +235,9 @@ impl Supervisor {
                 () = tokio::time::sleep(PING_EVERY), if self.watched => {}
                 () = self.vitals.suspect(), if self.watched => {}
             }
-            if client
-                .send(&Command::new("PING"), PING_WITHIN)
-                .await
-                .is_err()
-            {
+            let ping = client.send(&Command::new("PING"), PING_WITHIN).await;
+            // A refusal is a sign of life too.
+            if ping.is_err_and(|failure| failure.cause != Cause::Answer) {
                 let hung = format!(
                     "{} answers nothing on an open connection; making a new one",
                     self.endpoint

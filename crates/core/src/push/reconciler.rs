@@ -11,6 +11,7 @@ use crate::command::Command;
 use crate::driver::{Cause, Client, Failure, Kind, Pushed, Tuning};
 use crate::lane::Backoff;
 use crate::reply::Reply;
+use crate::telemetry::ConnectionGauge;
 use crate::topology::Endpoint;
 
 /// How often the server is asked what it holds for this connection.
@@ -25,11 +26,13 @@ pub(super) struct Reconciler {
     tuning: Tuning,
     registry: Arc<Registry>,
     backoff: Backoff,
+    gauge: ConnectionGauge,
 }
 
 impl Reconciler {
     pub(super) fn new(endpoint: Arc<Endpoint>, tuning: Tuning, registry: Arc<Registry>) -> Self {
         Reconciler {
+            gauge: ConnectionGauge::new(&endpoint, "push"),
             endpoint,
             tuning,
             registry,
@@ -44,7 +47,10 @@ impl Reconciler {
                 Ok(client) => {
                     told = false;
                     self.backoff.reset();
+                    let up = self.gauge.up();
                     self.serve(client).await;
+                    drop(up);
+                    self.gauge.lost();
                     self.registry.lost();
                 }
                 Err(failure) => {

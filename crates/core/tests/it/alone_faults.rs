@@ -55,7 +55,7 @@ async fn a_server_stopped_for_a_while() {
     let _alone = ALONE.lock().await;
     let server = Server::start();
     let (redis, lane) = connect(&server.url()).await;
-    let mut events = redis.events();
+    let mut events = redis.server(TEST).events();
     server.pause();
     let (until, mut at_once) = (Instant::now() + Duration::from_secs(size(5, 3)), 0);
     while Instant::now() < until {
@@ -89,7 +89,7 @@ async fn a_connection_black_holed_one_way() {
         let server = Server::start();
         let proxy = Proxy::of(&server);
         let (redis, lane) = connect(&proxy.url()).await;
-        let mut events = redis.events();
+        let mut events = redis.server(TEST).events();
         proxy.black_hole(direction);
         let started = Instant::now();
         loop {

@@ -139,6 +139,28 @@ async fn an_idempotent_command_is_sent_again() {
     assert_eq!(world.proxy.seen("GET"), 2);
 }
 
+/// The first try may have run and the second one was never sent: the answer is of both.
+#[tokio::test]
+async fn a_second_try_does_not_forget_the_first() {
+    let world = World::new().await;
+    world.proxy.inject(
+        Match::command("INCR").times(1),
+        Fault::DropReply(After::Close),
+    );
+    // Nobody gets in any more.
+    world
+        .proxy
+        .inject(Match::command("HELLO"), Fault::CutBefore);
+    let error = world
+        .lane
+        .run::<i64>(Command::new("INCR").key(&world.key), Policy::Idempotent)
+        .await
+        .unwrap_err();
+    assert_eq!(world.counter(), 1);
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.may_have_executed(), "{error:?}");
+}
+
 /// While the server is away, nothing is sent, and that is said.
 #[tokio::test]
 async fn a_closed_gate_is_certain() {

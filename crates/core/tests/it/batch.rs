@@ -110,6 +110,34 @@ async fn a_forbidden_key_does_not_refuse_its_neighbours() {
     }
 }
 
+/// Big values travel in small flights, or one reply would stall the connection for everybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn big_values_share_fewer_flights() {
+    let server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    server.command(&["SET", "big", &"x".repeat(64 * 1024)]);
+    let getter = redis.on(TEST).getter();
+    let (tasks, rounds) = (64, 20);
+    // The first flight teaches how big they are.
+    getter.get(Key::raw("big")).await.unwrap();
+    server.command(&["CONFIG", "RESETSTAT"]);
+    let mut readers = JoinSet::new();
+    for _ in 0..tasks {
+        let getter = getter.clone();
+        readers.spawn(async move {
+            for _ in 0..rounds {
+                let value = getter.get(Key::raw("big")).await.unwrap();
+                assert_eq!(value.map(|value| value.len()), Some(64 * 1024));
+            }
+        });
+    }
+    readers.join_all().await;
+    let commands = server.info("stats")["total_commands_processed"].clone();
+    let commands: u64 = commands.parse().unwrap();
+    // Equal keys in a flight are asked once, so it is the flights that are counted: at most four reads each.
+    assert!(commands >= tasks * rounds / 4, "{commands} commands");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_caller_cancels_nobody_else() {
     let (lane, key) = shared().await;

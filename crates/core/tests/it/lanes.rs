@@ -27,7 +27,7 @@ fn blpop(key: &Key, seconds: f64) -> Command {
 async fn a_blocking_command_waits_and_nobody_waits_behind_it() {
     let (server, redis, stem) = world().await;
     let list = stem.key("list");
-    let mut blocking = redis.blocking().unwrap();
+    let mut blocking = redis.server(TEST).blocking().unwrap();
     let lane = redis.on(TEST);
     let pop = tokio::spawn({
         let list = list.clone();
@@ -64,7 +64,7 @@ async fn a_blocking_command_waits_and_nobody_waits_behind_it() {
 async fn a_dropped_blocking_call_takes_nothing_later() {
     let (server, redis, stem) = world().await;
     let list = stem.key("list");
-    let mut blocking = redis.blocking().unwrap();
+    let mut blocking = redis.server(TEST).blocking().unwrap();
     let command = blpop(&list, 30.0);
     let call = blocking.run::<Option<(String, String)>>(&command, Duration::from_secs(30));
     assert!(
@@ -101,7 +101,7 @@ async fn a_hung_server_costs_the_wait_and_the_deadline() {
         .stem("test", "it")
         .unwrap()
         .key("list");
-    let mut blocking = redis.blocking().unwrap();
+    let mut blocking = redis.server(TEST).blocking().unwrap();
     blocking
         .run::<Option<(String, String)>>(&blpop(&list, 0.01), Duration::from_millis(10))
         .await
@@ -124,6 +124,7 @@ async fn heartbeats_go_on_while_every_worker_is_blocked() {
     let beats = Arc::new(AtomicU32::new(0));
     let counted = beats.clone();
     redis
+        .server(TEST)
         .spawn_heartbeat(TEST, |lane| async move {
             loop {
                 if lane
@@ -173,7 +174,10 @@ async fn a_walk_finds_every_key_and_only_those_that_match() {
     }
     let mut found = BTreeSet::new();
     let mut pages = 0;
-    let mut scan = redis.scan("t:test:it:*", Pace::default()).unwrap();
+    let mut scan = redis
+        .server(TEST)
+        .scan("t:test:it:*", Pace::default())
+        .unwrap();
     while let Some(page) = scan.next_page().await.unwrap() {
         pages += 1;
         found.extend(page.into_iter().map(|key| key.as_bytes().to_vec()));
@@ -204,18 +208,22 @@ async fn lanes_are_made_when_used_and_bounded() {
         .stem("test", "it")
         .unwrap()
         .key("c");
-    let _subscription = redis.subscribe(Target::Channel(key.clone())).await.unwrap();
-    let blocking = redis.blocking().unwrap();
+    let _subscription = redis
+        .server(TEST)
+        .subscribe(Target::Channel(key.clone()))
+        .await
+        .unwrap();
+    let blocking = redis.server(TEST).blocking().unwrap();
     assert_eq!(
         redis.connections(),
         BTreeMap::from([("blocking", 1), ("command", 1), ("push", 1)])
     );
-    let error = redis.blocking().unwrap_err();
+    let error = redis.server(TEST).blocking().unwrap_err();
     assert_eq!(error.kind(), BuildErrorKind::Limit);
-    assert!(redis.scan("*", Pace::default()).is_err());
+    assert!(redis.server(TEST).scan("*", Pace::default()).is_err());
     drop(blocking);
     assert!(
-        redis.scan("*", Pace::default()).is_ok(),
+        redis.server(TEST).scan("*", Pace::default()).is_ok(),
         "a place that was given back is free"
     );
 }
@@ -223,7 +231,7 @@ async fn lanes_are_made_when_used_and_bounded() {
 #[tokio::test]
 async fn a_server_says_what_it_is_and_a_restricted_user_is_no_error() {
     let (server, redis, _) = world().await;
-    let info = redis.server_info().await;
+    let info = redis.server(TEST).info().await;
     let version = server.version();
     assert_eq!(
         info.version,
@@ -241,7 +249,7 @@ async fn a_server_says_what_it_is_and_a_restricted_user_is_no_error() {
     let redis = Redis::connect(&format!("redis://app:pw@{}", server.address()))
         .await
         .unwrap();
-    let restricted = redis.server_info().await;
+    let restricted = redis.server(TEST).info().await;
     assert_eq!(
         restricted.eviction_policy, None,
         "unknown is not a green check"

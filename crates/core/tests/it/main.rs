@@ -10,12 +10,20 @@ mod alone_faults;
 mod ambiguity;
 mod bad_input;
 mod batch;
+mod cancellation;
 mod command;
+mod credentials;
+mod fred_claims;
 mod lanes;
 mod push;
 mod recovery;
+mod refusals;
 mod replies;
 mod script;
+mod telemetry;
+#[cfg(feature = "tls")]
+mod tls;
+mod topology;
 
 use russet_core::{Concern, Key, Lane, Redis};
 use russet_testkit::Shared;

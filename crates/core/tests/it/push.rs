@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::TEST;
 use russet_core::{Delivery, ErrorKind, GapCause, Key, Redis, Stem, Subscription, Target};
 use russet_testkit::Server;
 use russet_testkit::proxy::{Direction, Proxy};
@@ -28,6 +29,7 @@ impl World {
 
     async fn subscribe(&self, name: &str) -> Subscription {
         self.redis
+            .server(TEST)
             .subscribe(Target::Channel(self.stem.key(name)))
             .await
             .unwrap()
@@ -76,6 +78,7 @@ async fn subscribe_waits_for_the_server() {
     let stem = redis.namespace("t").unwrap().stem("channel", "it").unwrap();
     drop(
         redis
+            .server(TEST)
             .subscribe(Target::Channel(stem.key("first")))
             .await
             .unwrap(),
@@ -83,6 +86,7 @@ async fn subscribe_waits_for_the_server() {
     proxy.set_delay(Duration::from_millis(50));
     for name in ["a", "b"] {
         let _subscription = redis
+            .server(TEST)
             .subscribe(Target::Channel(stem.key(name)))
             .await
             .unwrap();
@@ -92,6 +96,7 @@ async fn subscribe_waits_for_the_server() {
         assert_eq!(known, Some(1));
     }
     let _pattern = redis
+        .server(TEST)
         .subscribe(Target::Pattern(Key::raw("t:p*")))
         .await
         .unwrap();
@@ -142,11 +147,13 @@ async fn patterns_and_sharded_channels() {
     let pattern = |text: &str| Target::Pattern(Key::raw(text.to_owned()));
     let mut wide = world
         .redis
+        .server(TEST)
         .subscribe(pattern("t:channel:it:*"))
         .await
         .unwrap();
     let mut narrow = world
         .redis
+        .server(TEST)
         .subscribe(pattern("t:channel:it:a*"))
         .await
         .unwrap();
@@ -164,6 +171,7 @@ async fn patterns_and_sharded_channels() {
 
     let mut sharded = world
         .redis
+        .server(TEST)
         .subscribe(Target::Sharded(world.stem.key("s")))
         .await
         .unwrap();
@@ -209,6 +217,7 @@ async fn a_connection_that_died_in_silence_is_found() {
         let redis = Redis::connect(&proxy.url()).await.unwrap();
         let stem = redis.namespace("t").unwrap().stem("channel", "it").unwrap();
         let mut subscription = redis
+            .server(TEST)
             .subscribe(Target::Channel(stem.key("c")))
             .await
             .unwrap();
@@ -251,15 +260,20 @@ async fn a_refused_channel_is_told_and_harms_no_other() {
         .unwrap();
     let stem = redis.namespace("t").unwrap().stem("channel", "it").unwrap();
     let channel = |name: &str| Target::Channel(stem.key(name));
-    let mut open = redis.subscribe(channel("open")).await.unwrap();
+    let mut open = redis.server(TEST).subscribe(channel("open")).await.unwrap();
     for _ in 0..10 {
-        let error = redis.subscribe(channel("closed")).await.unwrap_err();
+        let error = redis
+            .server(TEST)
+            .subscribe(channel("closed"))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
         assert_eq!(error.key(), Some("t:channel:it:…"));
     }
+    let held = redis.server(TEST);
     let (closed, second) = tokio::join!(
-        redis.subscribe(channel("closed2")),
-        redis.subscribe(channel("open2"))
+        held.subscribe(channel("closed2")),
+        held.subscribe(channel("open2"))
     );
     assert!(closed.is_err());
     let mut second = second.unwrap();
@@ -321,6 +335,7 @@ async fn while_the_server_is_away_a_subscription_waits_its_deadline() {
     server.kill();
     let started = Instant::now();
     let error = redis
+        .server(TEST)
         .subscribe(Target::Channel(stem.key("c")))
         .await
         .unwrap_err();

@@ -89,7 +89,9 @@ async fn calls_of_many_callers_share_flights_and_none_is_lost_or_doubled() {
     let stem = redis.namespace("t").unwrap().stem("test", "it").unwrap();
     server.command(&["LPUSH", "t:test:it:broken", "x"]);
     // A hundred times each caller's own argument.
-    let calls = redis.on(TEST).script_calls(&ADD_MANY, [100]);
+    let calls = redis
+        .on(TEST)
+        .script_calls(&ADD_MANY, [100], Policy::AtMostOnce);
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..256_i64 {
         let (calls, stem) = (calls.clone(), stem.clone());

@@ -1,0 +1,170 @@
+//! One concern's way to its server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::CommandLane;
+use crate::batch::{Bounds, Getter, ScriptCalls};
+use crate::command::{Command, IntoArg, Policy};
+use crate::concern::Concern;
+use crate::error::Error;
+use crate::key::Key;
+use crate::reply::{FromReply, Reply};
+use crate::script::Script;
+use crate::telemetry::Commands;
+
+/// One concern's way to its server: gate, in-flight bound, deadline, classified errors.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Lane {
+    lane: Arc<CommandLane>,
+    concern: Concern,
+    deadline: Duration,
+    commands: Arc<Commands>,
+}
+
+impl Lane {
+    pub(crate) fn new(lane: Arc<CommandLane>, concern: Concern, deadline: Duration) -> Self {
+        Lane {
+            lane,
+            concern,
+            deadline,
+            commands: Arc::new(Commands::new(concern)),
+        }
+    }
+
+    /// Runs one command by an absolute deadline, and counts it.
+    pub(crate) async fn send(
+        &self,
+        command: &Command,
+        policy: Policy,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let started = Instant::now();
+        let reply = self.lane.run(command, policy, deadline).await;
+        self.commands.record(command, &reply, started.elapsed());
+        reply
+    }
+
+    /// Calls a script by an absolute deadline, and counts it.
+    pub(crate) async fn call(
+        &self,
+        script: &'static Script,
+        call: &Command,
+        policy: Policy,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let started = Instant::now();
+        let reply = self.lane.script(script, call, policy, deadline).await;
+        self.commands.record(call, &reply, started.elapsed());
+        reply
+    }
+
+    /// Which keys one command can name together: on a cluster those of one slot, else all.
+    pub(crate) fn group(&self, key: &Key) -> u16 {
+        if self.lane.is_cluster() {
+            key.slot()
+        } else {
+            0
+        }
+    }
+
+    /// The same lane with another deadline for each of its commands.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Runs one command: one round trip.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`]; [`Error::may_have_executed`] says whether the command may have run all the same.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still run on the server.
+    pub async fn run<T: FromReply>(&self, command: Command, policy: Policy) -> Result<T, Error> {
+        let deadline = Instant::now() + self.deadline;
+        T::from_reply(self.send(&command, policy, deadline).await?)
+    }
+
+    /// A reader whose concurrent reads share one `MGET`: at most 256 keys in one, and two on their way at once.
+    ///
+    /// Make it once and keep it; each call makes a queue of its own.
+    pub fn getter(&self) -> Getter {
+        Getter::new(self.clone(), Bounds::new(256, 2), self.deadline)
+    }
+
+    /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys, three on their
+    /// way at once. See [`ScriptCalls`] for what the script must do; `common` are the arguments that all calls share,
+    /// and `policy` says whether a flight whose connection was lost may be sent again.
+    ///
+    /// Make it once and keep it; each one has a queue of its own.
+    pub fn script_calls<A: IntoArg>(
+        &self,
+        script: &'static Script,
+        common: impl IntoIterator<Item = A>,
+        policy: Policy,
+    ) -> ScriptCalls {
+        let common = common.into_iter().map(IntoArg::into_arg).collect();
+        ScriptCalls::new(
+            self.clone(),
+            script,
+            common,
+            policy,
+            Bounds::new(64, 3),
+            self.deadline,
+        )
+    }
+
+    /// Runs a script by its hash: one round trip, three the first time a server does not know it.
+    ///
+    /// `keys` are all keys that the script touches; they must share a cluster slot.
+    ///
+    /// # Errors
+    /// As [`run`](Lane::run).
+    ///
+    /// # Cancel safety
+    /// A dropped call may still run on the server.
+    pub async fn script<'k, T: FromReply>(
+        &self,
+        script: &'static Script,
+        keys: impl IntoIterator<Item = &'k Key>,
+        args: impl IntoIterator<Item = impl IntoArg>,
+        policy: Policy,
+    ) -> Result<T, Error> {
+        let keys: Vec<&Key> = keys.into_iter().collect();
+        let call = Command::new("EVALSHA").arg(script.hash()).arg(keys.len());
+        let call = keys.into_iter().fold(call, Command::key).args(args);
+        let deadline = Instant::now() + self.deadline;
+        T::from_reply(self.call(script, &call, policy, deadline).await?)
+    }
+
+    /// Runs several commands in one round trip, each with its own result, in order. They are no transaction: others
+    /// may run between them.
+    ///
+    /// # Errors
+    /// None of its own: one command's failure is that command's result.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still run on the server, whole or in part.
+    pub async fn pipeline(
+        &self,
+        commands: &[Command],
+        policy: Policy,
+    ) -> Vec<Result<Reply, Error>> {
+        let deadline = Instant::now() + self.deadline;
+        let all = commands
+            .iter()
+            .map(|command| self.send(command, policy, deadline));
+        futures_util::future::join_all(all).await
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lane({})", self.concern.name())
+    }
+}

@@ -1,0 +1,167 @@
+//! One Redis, several databases, a server for each concern: by configuration alone.
+
+use russet_core::{Bytes, Command, Concern, Endpoint, Key, Lane, Policy, Redis, Topology};
+use russet_testkit::{Server, resp::Value};
+
+const CACHE: Concern = Concern::new("cache", "CACHE_REDIS_URL");
+const LIMITS: Concern = Concern::new("ratelimit", "RATE_LIMIT_REDIS_URL");
+const QUEUE: Concern = Concern::new("queue", "MESSAGE_QUEUE_REDIS_URL");
+const LOCKS: Concern = Concern::new("locks", "LOCK_REDIS_URL");
+
+async fn set(lane: &Lane, key: &Key) {
+    let set = Command::new("SET").key(key).arg("v");
+    lane.run::<()>(set, Policy::Idempotent).await.unwrap();
+}
+
+fn keys(server: &Server, database: u8) -> Vec<String> {
+    let mut connection = server.connection();
+    connection
+        .command(&["SELECT", &database.to_string()])
+        .unwrap();
+    let Value::Array(keys) = connection.command(&["KEYS", "*"]).unwrap() else {
+        panic!("KEYS answers an array");
+    };
+    let mut keys: Vec<String> = keys
+        .iter()
+        .map(|key| key.as_str().unwrap().to_owned())
+        .collect();
+    keys.sort();
+    keys
+}
+
+#[tokio::test]
+async fn each_concern_and_each_exception_has_its_server() {
+    let [all, locks, twitch] = [(); 3].map(|()| Server::start());
+    let text = format!(
+        r#"
+        server = "{}"
+        [concerns]
+        locks = {{ url = "{}" }}
+        [namespaces]
+        "bot:cache:twitch" = "{}"
+        "#,
+        all.url(),
+        locks.url(),
+        twitch.url()
+    );
+    let topology: Topology = toml::from_str(&text).unwrap();
+    let redis = Redis::builder().topology(topology).connect().await.unwrap();
+    let bot = redis.namespace("bot").unwrap();
+    let twitch_module = bot.clone().module("twitch");
+    for (ns, concern, name) in [
+        (&bot, CACHE, "users"),
+        (&bot, LOCKS, "posting"),
+        (&twitch_module, CACHE, "users"),
+        // The exception is for names, not for beginnings of names.
+        (&bot.clone().module("twitch2"), CACHE, "users"),
+    ] {
+        let stem = ns.stem(concern.name(), name).unwrap();
+        set(&ns.on(concern, &stem), &stem.key("k")).await;
+    }
+    assert_eq!(
+        keys(&all, 0),
+        ["bot:cache:twitch2:users:k", "bot:cache:users:k"]
+    );
+    assert_eq!(keys(&locks, 0), ["bot:locks:posting:k"]);
+    assert_eq!(keys(&twitch, 0), ["bot:cache:twitch:users:k"]);
+    let servers: Vec<String> = redis.servers().map(|server| server.to_string()).collect();
+    assert_eq!(servers.len(), 3);
+    assert_eq!(redis.connections()["command"], 3);
+    assert_eq!(
+        redis.server(LOCKS).to_string(),
+        format!("127.0.0.1:{}/0", locks.port())
+    );
+}
+
+#[tokio::test]
+async fn split_databases_and_shared_ones() {
+    let server = Server::start();
+    let endpoint = Endpoint::parse(&server.url()).unwrap();
+    let key = Key::raw("k");
+    for (topology, used) in [
+        (Topology::new(endpoint.clone()), [1, 0, 0]),
+        (Topology::new(endpoint.clone()).split_databases(), [1, 1, 1]),
+    ] {
+        server.flush_all();
+        let redis = Redis::builder().topology(topology).connect().await.unwrap();
+        for concern in [CACHE, LIMITS, QUEUE, LOCKS] {
+            set(&redis.on(concern), &key).await;
+        }
+        assert_eq!(
+            [0, 1, 2].map(|database| keys(&server, database).len()),
+            used
+        );
+        // One client for each distinct endpoint, and no more.
+        let distinct = used.iter().sum::<usize>();
+        assert_eq!(redis.connections()["command"], distinct);
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_servers_away_is_told_at_the_start_and_by_its_concern_alone() {
+    let (here, away) = (Server::start(), Server::start());
+    let topology = Topology::new(Endpoint::parse(&here.url()).unwrap())
+        .concern(LOCKS, Endpoint::parse(&away.url()).unwrap());
+    away.kill();
+    let error = Redis::builder()
+        .topology(topology.clone())
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(&away.port().to_string()),
+        "{error}"
+    );
+    let redis = Redis::builder().topology(topology).lazy().unwrap();
+    set(&redis.on(CACHE), &Key::raw("k")).await;
+    let get = Command::new("GET").key(&Key::raw("k"));
+    let got = redis
+        .on(LOCKS)
+        .run::<Option<Bytes>>(get, Policy::Idempotent)
+        .await;
+    assert!(got.is_err());
+}
+
+#[test]
+fn a_configuration_file_s_faults_are_told_without_its_secrets() {
+    for (text, says) in [
+        (r#"server = "redis://:hunter2@h:x""#, "server"),
+        (
+            "server = 'redis://h'\n[concerns]\nlocks = 'redis://:hunter2@h/x'",
+            "locks",
+        ),
+        (
+            "server = 'redis://h'\n[concerns]\nlocks = { url = 'redis://:hunter2@h', password_var = 'X' }",
+            "another source",
+        ),
+        (
+            "server = 'redis://h'\n[concerns]\nlocks = { url = 'redis://h', password_var = 'X', password_file = 'Y' }",
+            "exclude each other",
+        ),
+        (
+            "server = 'redis://h'\n[namespaces]\n'bot:*' = 'redis://h2'",
+            "bot",
+        ),
+        ("server = 'redis://h/3'\nsplit_databases = true", "split"),
+        ("server = 'redis-cluster://h'", "cluster"),
+        ("server = 'redis-sentinel://h/m'", "sentinels"),
+    ] {
+        let topology: Topology = toml::from_str(text).unwrap();
+        let shown = format!("{topology:?}");
+        let error = Redis::builder().topology(topology).lazy().unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(
+            !format!("{error:?} {shown}").contains("hunter"),
+            "{error:?} {shown}"
+        );
+    }
+    for typo in [
+        "sever = 'redis://h'",
+        "server = 'redis://h'\n[concern]\nlocks = 'redis://h'",
+        "server = { uri = 'redis://h' }",
+        "server = { url = 'rediss://h', tls = { ca = '/x' } }",
+        "server = 3",
+    ] {
+        assert!(toml::from_str::<Topology>(typo).is_err(), "{typo}");
+    }
+}
