@@ -3,10 +3,8 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use russet_codec::{Codec, Format};
+use russet_codec::{Codec, Payload};
 use russet_core::{BuildError, BuildErrorKind, KeyPart, Namespace};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
 use crate::outage::OnOutage;
@@ -15,10 +13,10 @@ use crate::outage::OnOutage;
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`ttl`](Builder::ttl) | 1 hour |
+/// | [`ttl`](Builder::ttl) | `REDIS_DEFAULT_TTL`, else `RESPONSE_CACHE_TTL`, else 1 hour |
 /// | [`load_timeout`](Builder::load_timeout) | 30 s |
 /// | [`read_deadline`](Builder::read_deadline) | 250 ms |
-/// | [`format`](Builder::format) | MessagePack |
+/// | [`codec`](Builder::codec) | MessagePack |
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -29,7 +27,7 @@ pub struct Builder<K, V> {
     types: PhantomData<fn(K) -> V>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) ttl: Duration,
     pub(crate) load_timeout: Duration,
@@ -41,14 +39,14 @@ pub(crate) struct Options {
 impl<K, V> Builder<K, V>
 where
     K: KeyPart,
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Payload + Send + Sync + 'static,
 {
     pub(crate) fn new(ns: &Namespace, name: &str) -> Self {
         Builder {
             ns: ns.clone(),
             name: name.to_owned(),
             options: Options {
-                ttl: Duration::from_hours(1),
+                ttl: ns.redis().default_ttl(),
                 load_timeout: Duration::from_secs(30),
                 read_deadline: Duration::from_millis(250),
                 codec: Codec::default(),
@@ -76,9 +74,9 @@ where
         self
     }
 
-    /// The format that values are written in; every known one is read.
-    pub fn format(mut self, format: Format) -> Self {
-        self.options.codec = Codec::new(format);
+    /// How values are stored: the format, and on demand compression, encryption or plain JSON.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.options.codec = codec;
         self
     }
 
@@ -91,7 +89,8 @@ where
     /// The cache.
     ///
     /// # Errors
-    /// A wrong name (of the namespace or the cache) or a duration outside its bounds.
+    /// A wrong name (of the namespace or the cache), a duration outside its bounds, or codec settings that exclude
+    /// each other.
     pub fn build(self) -> Result<Cache<K, V>, BuildError> {
         let Options {
             ttl,
@@ -114,7 +113,11 @@ where
                 return Err(BuildError::new(BuildErrorKind::Limit, message));
             }
         }
+        self.options.codec.check().map_err(|error| {
+            let message = format!("the codec of cache {:?}: {error}", self.name);
+            BuildError::new(BuildErrorKind::Conflict, message)
+        })?;
         let stem = self.ns.stem("cache", &self.name)?;
-        Ok(Cache::new(self.ns.redis(), self.name, stem, self.options))
+        Ok(Cache::new(&self.ns, self.name, stem, self.options))
     }
 }

@@ -7,11 +7,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use russet_core::{
-    Bytes, Command, Error, Key, KeyPart, Lane, Namespace, Policy, Redis, Stem, part,
-};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use russet_codec::Payload;
+use russet_core::{Bytes, Command, Error, Key, KeyPart, Lane, Namespace, Policy, Stem, part};
 
 use crate::builder::{Builder, Options};
 use crate::error::LoadError;
@@ -50,15 +47,15 @@ pub enum Inserted {
 impl<K, V> Cache<K, V>
 where
     K: KeyPart,
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Payload + Send + Sync + 'static,
 {
     /// A cache of this name, unique within the namespace.
     pub fn builder(ns: &Namespace, name: &str) -> Builder<K, V> {
         Builder::new(ns, name)
     }
 
-    pub(crate) fn new(redis: &Redis, name: String, stem: Stem, options: Options) -> Self {
-        let writes = redis.on(CONCERN);
+    pub(crate) fn new(ns: &Namespace, name: String, stem: Stem, options: Options) -> Self {
+        let writes = ns.on(CONCERN, &stem);
         let reads = writes.clone().deadline(options.read_deadline);
         Cache {
             shared: Arc::new(Shared {
@@ -185,7 +182,7 @@ where
 
 impl<V> Shared<V>
 where
-    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Payload + Send + Sync + 'static,
 {
     /// The leader's flight: look once more, load, store, tell everybody.
     async fn lead<L, F, E>(self: Arc<Self>, leader: Leader<V>, place: Place, load: L)
@@ -231,7 +228,7 @@ where
             Err(error) if self.options.on_outage.hides(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        match wire::decode(self.options.codec, &self.name, &place.id, &bytes) {
+        match wire::decode(&self.options.codec, &self.name, &place.id, &bytes) {
             Ok(value) => Ok(Some(Arc::new(value))),
             Err(error) => {
                 tracing::debug!(target: "russet::cache", cache = %self.name, %error, "an unreadable value is a miss");
@@ -241,7 +238,7 @@ where
     }
 
     async fn write(&self, place: &Place, value: &Arc<V>) -> Result<Inserted, Error> {
-        let bytes = wire::encode(self.options.codec, &self.name, &place.id, &**value)
+        let bytes = wire::encode(&self.options.codec, &self.name, &place.id, &**value)
             .map_err(|error| Error::encode(error).on("cache insert", Some(&place.key)))?;
         let millis = u64::try_from(self.options.ttl.as_millis()).unwrap_or(u64::MAX);
         let set = Command::new("SET")

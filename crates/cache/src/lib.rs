@@ -15,5 +15,6 @@ pub use error::LoadError;
 pub use keys::{CONCERN, KEYS};
 pub use load::Cx;
 pub use outage::OnOutage;
-pub use russet_codec::Format;
+pub use russet_codec as codec;
+pub use russet_codec::{Codec, Format, Payload, Raw};
 pub use russet_core::{BuildError, Error, KeyPart, Namespace, Redis};

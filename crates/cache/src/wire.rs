@@ -1,27 +1,25 @@
 //! A cached value's bytes: the codec's header and the value; see `docs/keys.md`.
 
-use russet_codec::{Codec, DecodeError, EncodeError, Identity};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use russet_codec::{Codec, DecodeError, EncodeError, Identity, Payload};
 
 use crate::keys::CONCERN;
 
-pub(crate) fn encode<V: Serialize>(
-    codec: Codec,
+pub(crate) fn encode<V: Payload>(
+    codec: &Codec,
     cache: &str,
     id: &str,
     value: &V,
 ) -> Result<Vec<u8>, EncodeError> {
-    codec.encode(&identity(cache, id), value)
+    value.encode(codec, &identity(cache, id))
 }
 
-pub(crate) fn decode<V: DeserializeOwned>(
-    codec: Codec,
+pub(crate) fn decode<V: Payload>(
+    codec: &Codec,
     cache: &str,
     id: &str,
     bytes: &[u8],
 ) -> Result<V, DecodeError> {
-    codec.decode(&identity(cache, id), bytes)
+    V::decode(codec, &identity(cache, id), bytes)
 }
 
 fn identity<'a>(cache: &'a str, id: &'a str) -> Identity<'a> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use russet_cache::{Cache, Error, Format, Inserted};
+use russet_cache::{Cache, Codec, Error, Format, Inserted, Raw};
 use russet_core::{Command, ErrorKind, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ async fn formats_can_change_under_stored_values() {
     let build = |format| {
         Cache::<u64, User>::builder(&ns, "users")
             .ttl(Duration::from_mins(1))
-            .format(format)
+            .codec(Codec::new(format))
             .build()
             .unwrap()
     };
@@ -199,4 +199,59 @@ async fn one_round_trip_each() {
         calls,
         expected.map(|(command, calls)| (command.to_owned(), calls.to_owned()))
     );
+}
+
+#[tokio::test]
+async fn bytes_are_kept_as_they_are() {
+    let ns = namespace().await;
+    let pages = Cache::<String, Raw>::builder(&ns, "pages").build().unwrap();
+    let page = Raw(vec![0xFF, 0x00, b'\r', b'\n']);
+    pages.insert("home", page.clone()).await.unwrap();
+    assert_eq!(pages.get("home").await.unwrap().as_deref(), Some(&page));
+}
+
+#[tokio::test]
+async fn plain_json_is_shared_with_whoever_reads_json() {
+    let ns = namespace().await;
+    let codec = Codec::default().plain_json();
+    let users = Cache::<u64, User>::builder(&ns, "users")
+        .codec(codec)
+        .build()
+        .unwrap();
+    let theirs = br#"{"age":null,"name":"Alice"}"#;
+    let key = ns.stem("cache", "users").unwrap().key(&7_u64);
+    let lane = ns.redis().on(russet_cache::CONCERN);
+    let set = Command::new("SET").key(&key).arg(&theirs[..]);
+    lane.run::<()>(set, Policy::Idempotent).await.unwrap();
+    let alice = users.get(&7).await.unwrap().unwrap();
+    assert_eq!(alice.name, "Alice");
+    users.insert(&7, alice).await.unwrap();
+    let get = Command::new("GET").key(&key);
+    let stored = lane.run::<String>(get, Policy::Idempotent).await.unwrap();
+    assert_eq!(stored, r#"{"name":"Alice","age":null}"#);
+}
+
+#[cfg(all(feature = "encryption", feature = "lz4"))]
+#[tokio::test]
+async fn an_encrypted_value_opens_under_its_own_key_alone() {
+    use russet_cache::codec::{Compression, KeyRing};
+    let ns = namespace().await;
+    let codec = Codec::default()
+        .compress(Compression::Lz4)
+        .encrypt(KeyRing::new([7; 32]));
+    let notes = Cache::<u64, String>::builder(&ns, "notes")
+        .codec(codec)
+        .build()
+        .unwrap();
+    let note = "a private note. ".repeat(500);
+    notes.insert(&7, note.clone()).await.unwrap();
+    assert_eq!(notes.get(&7).await.unwrap().as_deref(), Some(&note));
+    // Somebody with access to Redis moves it to another key.
+    let stem = ns.stem("cache", "notes").unwrap();
+    let rename = Command::new("RENAME")
+        .key(&stem.key(&7_u64))
+        .key(&stem.key(&8_u64));
+    let lane = ns.redis().on(russet_cache::CONCERN);
+    lane.run::<()>(rename, Policy::AtMostOnce).await.unwrap();
+    assert_eq!(notes.get(&8).await.unwrap(), None);
 }
