@@ -17,7 +17,9 @@ mod scenario;
 mod server_stats;
 
 pub use closed_loop::Measured;
-pub use scenario::{KEYS, Kind, SCENARIOS, Scenario, VALUE_LEN, key};
+pub use scenario::{
+    KEYS, Kind, SCENARIOS, Scenario, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, key,
+};
 pub use server_stats::ServerStats;
 
 use std::time::Duration;
@@ -55,6 +57,26 @@ pub struct Row {
 }
 
 impl Row {
+    /// What operations without a server took on one thread.
+    pub fn counted(scenario: &str, system: &str, tasks: usize, ops: usize, took: Duration) -> Row {
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let each = took.as_secs_f64() / ops as f64;
+        Row {
+            scenario: scenario.to_owned(),
+            system: system.to_owned(),
+            version: String::new(),
+            tasks,
+            ops_per_s: 1.0 / each,
+            p50_us: 0.0,
+            p99_us: 0.0,
+            dispatched_per_op: 0.0,
+            calls_per_op: 0.0,
+            server_cpu_us_per_op: 0.0,
+            client_cpu_us_per_op: each * 1e6,
+            ratio_to_limit: None,
+        }
+    }
+
     /// What redis-benchmark did with a scenario's command.
     pub fn limit(
         scenario: &Scenario,
@@ -140,8 +162,8 @@ async fn measure<S: System>(
         ops_per_s: ops / measured.took.as_secs_f64(),
         p50_us: measured.p50.as_secs_f64() * 1e6,
         p99_us: measured.p99.as_secs_f64() * 1e6,
-        dispatched_per_op: server.dispatched / ops,
-        calls_per_op: server.calls / ops,
+        dispatched_per_op: server.dispatched() / ops,
+        calls_per_op: server.calls() / ops,
         server_cpu_us_per_op: server.cpu_us / ops,
         client_cpu_us_per_op: cpu.as_secs_f64() * 1e6 / ops,
         ratio_to_limit: None,

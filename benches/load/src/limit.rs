@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use russet_bench_load::{KEYS, Row, Scenario, ServerStats, VALUE_LEN};
+use russet_bench_load::{
+    KEYS, Kind, Row, Scenario, ServerStats, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN,
+};
 use russet_testkit::Server;
 
 use crate::Outcome;
@@ -16,7 +18,7 @@ pub(crate) fn preload(server: &Server) -> Outcome<Option<Limit>> {
     let mut connection = server.connection();
     let value = "x".repeat(VALUE_LEN);
     for turn in 0..KEYS {
-        connection.command(&["SET", &russet_bench_load::key(turn), &value])?;
+        connection.command(&["SET", russet_bench_load::key(turn), &value])?;
     }
     if Command::new("redis-benchmark")
         .arg("--version")
@@ -30,57 +32,98 @@ pub(crate) fn preload(server: &Server) -> Outcome<Option<Limit>> {
 }
 
 impl Limit {
-    /// One task: one connection, one command at a time. More: 64 connections, 64 commands in a pipeline.
     pub(crate) fn measure(
         &self,
         scenario: &Scenario,
         server: &Server,
         time: Duration,
     ) -> Outcome<Row> {
-        let (connections, pipeline, rate) = if scenario.tasks == 1 {
-            ("1", "1", 15_000)
-        } else {
-            ("64", "64", 2_000_000)
-        };
-        let requests = (time.as_millis() as usize * rate / 1000).to_string();
-        let before = ServerStats::read(&server.url());
-        let output = Command::new("redis-benchmark")
-            .args([
-                "-p",
-                &server.port().to_string(),
-                "-t",
-                "get",
-                "--csv",
-                "-n",
-                &requests,
-            ])
-            .args([
-                "-c",
-                connections,
-                "-P",
-                pipeline,
-                "-d",
-                &VALUE_LEN.to_string(),
-                "-r",
-                &KEYS.to_string(),
-            ])
-            .output()?;
-        let done = ServerStats::read(&server.url()).since(&before);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().last().unwrap_or_default();
-        let fields: Vec<f64> = line
-            .split(',')
-            .filter_map(|field| field.trim_matches('"').parse().ok())
-            .collect();
-        let [rate, _average, _least, p50, _p95, p99, _most] = fields[..] else {
-            return Err(format!("redis-benchmark says something new: {line}").into());
-        };
-        Ok(Row::limit(
-            scenario,
-            rate,
-            p50 * 1000.0,
-            p99 * 1000.0,
-            done.cpu_us / done.dispatched,
-        ))
+        match scenario.kind {
+            Kind::Script | Kind::ScriptAlone => script(scenario, server, time),
+            _ => get(scenario, server, time),
+        }
     }
+}
+
+/// One task: one connection, one command at a time. More: 64 connections, 64 commands in a pipeline.
+fn get(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let (connections, pipeline, rate) = if scenario.tasks == 1 {
+        ("1", "1", 15_000)
+    } else {
+        ("64", "64", 2_000_000)
+    };
+    let (size, keys) = (VALUE_LEN.to_string(), KEYS.to_string());
+    let args = [
+        "-t",
+        "get",
+        "-c",
+        connections,
+        "-P",
+        pipeline,
+        "-d",
+        &size,
+        "-r",
+        &keys,
+    ];
+    benchmark(scenario, server, time, rate, &args, 1.0)
+}
+
+/// The same call: 64 keys, or one; eight connections, one call at a time.
+fn script(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let hash = server.command(&["SCRIPT", "LOAD", TOKEN_BUCKET]);
+    let hash = hash
+        .as_str()
+        .ok_or("SCRIPT LOAD answers no hash")?
+        .to_owned();
+    let (count, rate) = if scenario.kind == Kind::Script {
+        (64, 5_000)
+    } else {
+        (1, 100_000)
+    };
+    let (keys, shared) = (
+        KEYS.to_string(),
+        TOKEN_BUCKET_ARGS.map(|arg| arg.to_string()),
+    );
+    let mut args = vec!["-c", "8", "-r", &keys, "EVALSHA", &hash];
+    let text = count.to_string();
+    args.push(&text);
+    args.extend(std::iter::repeat_n("bucket:__rand_int__", count));
+    args.extend(shared.iter().map(String::as_str));
+    #[expect(clippy::cast_precision_loss, reason = "1 or 64")]
+    benchmark(scenario, server, time, rate, &args, count as f64)
+}
+
+/// Runs redis-benchmark for about so long, and counts each call as so many operations.
+fn benchmark(
+    scenario: &Scenario,
+    server: &Server,
+    time: Duration,
+    calls_per_s: usize,
+    args: &[&str],
+    operations: f64,
+) -> Outcome<Row> {
+    let requests = (time.as_millis() as usize * calls_per_s / 1000).to_string();
+    let before = ServerStats::read(&server.url());
+    let output = Command::new("redis-benchmark")
+        .args(["-p", &server.port().to_string(), "--csv", "-n", &requests])
+        .args(args)
+        .output()?;
+    let done = ServerStats::read(&server.url()).since(&before);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().unwrap_or_default();
+    // The command comes first, in quotes and perhaps with commas.
+    let fields: Vec<f64> = line
+        .rsplit(',')
+        .map_while(|field| field.trim_matches('"').parse().ok())
+        .collect();
+    let [_most, p99, _p95, p50, _least, _average, rate, ..] = fields[..] else {
+        return Err(format!("redis-benchmark says something new: {line}").into());
+    };
+    Ok(Row::limit(
+        scenario,
+        rate * operations,
+        p50 * 1000.0,
+        p99 * 1000.0,
+        done.cpu_us / (done.dispatched() * operations),
+    ))
 }

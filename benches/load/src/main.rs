@@ -1,7 +1,9 @@
 //! `cargo xtask bench core`: Russet, its rivals and the physical limit in one run, in turn.
 #![allow(clippy::print_stdout, reason = "a table is what a bench is for")]
 
+mod costs;
 mod limit;
+mod report;
 mod table;
 mod turn;
 
@@ -11,11 +13,22 @@ use std::time::Duration;
 
 use russet_bench_load::{Row, SCENARIOS};
 use russet_testkit::Server;
+use russet_testkit::proxy::Proxy;
+
+use crate::turn::Worker;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if args.iter().any(|arg| arg == "--report") {
+        return report::write(&root);
+    }
+    // `cargo xtask bench core get_256`: the scenarios whose id holds that.
+    let only = args
+        .iter()
+        .find(|arg| !arg.starts_with("--") && *arg != "core");
     let quick = args.iter().any(|arg| arg == "--quick");
     if !args.iter().any(|arg| arg == "core") {
         return Err(
@@ -34,30 +47,41 @@ fn main() -> Outcome {
         server.version(),
         server.address()
     );
+    let proxy = Proxy::of(&server);
     let limit = limit::preload(&server)?;
     let mut rows: Vec<Row> = Vec::new();
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.iter().filter(|scenario| {
+        only.as_ref()
+            .is_none_or(|only| scenario.id.contains(&**only))
+    }) {
         println!("{}", scenario.id);
+        // Half of it each way.
+        proxy.set_delay(Duration::from_micros(500 * scenario.delay_ms));
+        let url = match scenario.delay_ms {
+            0 => server.url(),
+            _ => proxy.url(),
+        };
+        let systems: Vec<&Worker> = systems
+            .iter()
+            .filter(|system| scenario.has(system.name()))
+            .collect();
         let mut all: Vec<Row> = Vec::new();
         for turn in 0..turns {
             // Rotated, so that no system always comes first on a cold or last on a warm machine.
             for at in 0..systems.len() {
-                all.push(systems[(at + turn) % systems.len()].measure(
-                    scenario,
-                    &server.url(),
-                    time,
-                )?);
+                let system = systems[(at + turn) % systems.len()];
+                all.push(system.measure(scenario, &url, time)?);
             }
-            all.extend(
-                limit
-                    .as_ref()
-                    .map(|limit| limit.measure(scenario, &server, time))
-                    .transpose()?,
-            );
+            if let (Some(limit), true) = (&limit, scenario.has("limit")) {
+                all.push(limit.measure(scenario, &server, time)?);
+            }
         }
         rows.extend(table::medians(all));
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
+    if only.is_none_or(|only| only == "costs") {
+        rows.extend(table::medians(costs::measure(quick)?));
+    }
+    let folder = root.join("target/bench");
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("core.json");
     std::fs::write(&file, serde_json::to_string_pretty(&rows)?)?;

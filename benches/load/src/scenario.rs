@@ -1,5 +1,7 @@
 //! What is measured.
 
+use std::sync::LazyLock;
+
 /// How many keys there are.
 pub const KEYS: usize = 10_000;
 /// How long each value is, in bytes.
@@ -15,6 +17,8 @@ pub struct Scenario {
     pub kind: Kind,
     /// Tasks, each with one operation under way.
     pub tasks: usize,
+    /// How much longer a proxy makes a round trip, in milliseconds; 0 is no proxy.
+    pub delay_ms: u64,
 }
 
 /// One kind of operation.
@@ -25,49 +29,77 @@ pub enum Kind {
     Get,
     /// Read one value by a command of its own.
     GetAlone,
+    /// Take a token from one of 10,000 buckets by a script, coalesced: at most 64 keys a call.
+    Script,
+    /// Take a token by a script call of its own.
+    ScriptAlone,
+}
+
+impl Scenario {
+    const fn new(id: &'static str, kind: Kind, tasks: usize, delay_ms: u64) -> Self {
+        Scenario {
+            id,
+            kind,
+            tasks,
+            delay_ms,
+        }
+    }
+
+    /// Whether a system takes part.
+    pub fn has(&self, system: &str) -> bool {
+        match (self.kind, system) {
+            (_, "russet") => true,
+            (Kind::Get | Kind::GetAlone, "fred") => true,
+            (Kind::Get | Kind::GetAlone, _) => self.delay_ms == 0,
+            (_, "limit") => true,
+            _ => false,
+        }
+    }
 }
 
 /// The scenarios of core.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        id: "get_1",
-        kind: Kind::Get,
-        tasks: 1,
-    },
-    Scenario {
-        id: "get_16",
-        kind: Kind::Get,
-        tasks: 16,
-    },
-    Scenario {
-        id: "get_64",
-        kind: Kind::Get,
-        tasks: 64,
-    },
-    Scenario {
-        id: "get_256",
-        kind: Kind::Get,
-        tasks: 256,
-    },
-    Scenario {
-        id: "get_1024",
-        kind: Kind::Get,
-        tasks: 1024,
-    },
-    Scenario {
-        id: "alone_1",
-        kind: Kind::GetAlone,
-        tasks: 1,
-    },
-    Scenario {
-        id: "alone_64",
-        kind: Kind::GetAlone,
-        tasks: 64,
-    },
+    Scenario::new("get_1", Kind::Get, 1, 0),
+    Scenario::new("get_16", Kind::Get, 16, 0),
+    Scenario::new("get_64", Kind::Get, 64, 0),
+    Scenario::new("get_256", Kind::Get, 256, 0),
+    Scenario::new("get_1024", Kind::Get, 1024, 0),
+    Scenario::new("alone_1", Kind::GetAlone, 1, 0),
+    Scenario::new("alone_64", Kind::GetAlone, 64, 0),
+    Scenario::new("script_64", Kind::Script, 256, 0),
+    Scenario::new("script_alone", Kind::ScriptAlone, 256, 0),
+    Scenario::new("get_1_1ms", Kind::Get, 1, 1),
+    Scenario::new("get_16_1ms", Kind::Get, 16, 1),
+    Scenario::new("get_64_1ms", Kind::Get, 64, 1),
+    Scenario::new("get_256_1ms", Kind::Get, 256, 1),
+    Scenario::new("get_1_5ms", Kind::Get, 1, 5),
+    Scenario::new("get_16_5ms", Kind::Get, 16, 5),
+    Scenario::new("get_64_5ms", Kind::Get, 64, 5),
+    Scenario::new("get_256_5ms", Kind::Get, 256, 5),
 ];
 
+/// The script of [`Kind::Script`].
+pub const TOKEN_BUCKET: &str = include_str!("scripts/token_bucket.lua");
+/// The arguments that all its keys share: capacity and tokens a second. So many that nobody is ever denied.
+pub const TOKEN_BUCKET_ARGS: [u32; 2] = [1_000_000, 1_000_000];
+
 /// The key of a turn.
-pub fn key(turn: usize) -> String {
+pub fn key(turn: usize) -> &'static str {
     // As redis-benchmark names them, so that its GET finds the same values.
-    format!("key:{:012}", turn.wrapping_mul(7919) % KEYS)
+    static KEYS: LazyLock<Names> = LazyLock::new(|| names("key"));
+    KEYS[turn.wrapping_mul(7919) % KEYS.len()]
+}
+
+/// The bucket of a turn.
+pub fn bucket(turn: usize) -> &'static str {
+    static BUCKETS: LazyLock<Names> = LazyLock::new(|| names("bucket"));
+    BUCKETS[turn.wrapping_mul(7919) % BUCKETS.len()]
+}
+
+/// All names, made once: writing numbers as text shall not be what is measured.
+type Names = Vec<&'static str>;
+
+fn names(kind: &str) -> Names {
+    let name = |number| &*format!("{kind}:{number:012}").leak();
+    (0..KEYS).map(name).collect()
 }

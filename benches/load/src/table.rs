@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use russet_bench_load::{Row, SCENARIOS};
 
+use crate::costs;
+
 /// The median turn of each system in each scenario, by operations a second; with its ratio to the limit.
 pub(crate) fn medians(rows: Vec<Row>) -> Vec<Row> {
     let mut turns: BTreeMap<(String, String), Vec<Row>> = BTreeMap::new();
@@ -31,9 +33,15 @@ pub(crate) fn medians(rows: Vec<Row>) -> Vec<Row> {
     medians
 }
 
+/// All ids, in the order in which they are shown.
+pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
+    let costs = [costs::BATCHED_ITEM, costs::TELEMETRY];
+    SCENARIOS.iter().map(|scenario| scenario.id).chain(costs)
+}
+
 pub(crate) fn print(rows: &[Row]) {
     println!(
-        "\n{:<10} {:<9} {:>10} {:>9} {:>9} {:>10} {:>8} {:>8} {:>8}",
+        "\n{:<12} {:<9} {:>10} {:>9} {:>9} {:>10} {:>8} {:>8} {:>8}",
         "scenario",
         "system",
         "ops/s",
@@ -44,10 +52,10 @@ pub(crate) fn print(rows: &[Row]) {
         "cli µs",
         "of limit"
     );
-    for scenario in SCENARIOS {
-        for row in rows.iter().filter(|row| row.scenario == scenario.id) {
+    for id in ids() {
+        for row in rows.iter().filter(|row| row.scenario == id) {
             println!(
-                "{:<10} {:<9} {:>10.0} {:>9.1} {:>9.1} {:>10.4} {:>8.2} {:>8.2} {:>8}",
+                "{:<12} {:<9} {:>10.0} {:>9.1} {:>9.1} {:>10.4} {:>8.2} {:>8.2} {:>8}",
                 row.scenario,
                 row.system,
                 row.ops_per_s,
@@ -123,6 +131,53 @@ pub(crate) fn verdicts(rows: &[Row]) {
         say(
             ratio <= 1.05,
             format!("get_1: median latency {ratio:.2} × fred's, at most 1.05 ×"),
+        );
+    }
+    if let (Some(ours), Some(alone)) = (row("script_64", "russet"), row("script_alone", "russet")) {
+        let ratio = ours.ops_per_s / alone.ops_per_s;
+        say(
+            ratio >= 2.0,
+            format!("script_64: {ratio:.2} × single calls through the same client, at least 2 ×"),
+        );
+        if let Some(ratio) = ours.ratio_to_limit {
+            say(
+                ratio >= 0.6,
+                format!(
+                    "script_64: {ratio:.2} of redis-benchmark with the same call, at least 0.60"
+                ),
+            );
+        }
+    }
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.delay_ms > 0) {
+        let id = scenario.id;
+        if let (Some(ours), Some(fred)) = (row(id, "russet"), row(id, "fred")) {
+            let latency = ours.p50_us / fred.p50_us;
+            say(
+                latency <= 1.15,
+                format!("{id}: median latency {latency:.2} × fred's, at most 1.15 ×"),
+            );
+            let rate = ours.ops_per_s / fred.ops_per_s;
+            say(
+                rate >= 1.0,
+                format!("{id}: {rate:.2} × fred's rate, at least 1 ×"),
+            );
+        }
+    }
+    if let (Some(ours), Some(queue)) = (
+        row(costs::BATCHED_ITEM, "russet"),
+        row(costs::BATCHED_ITEM, "queue"),
+    ) {
+        let more = (ours.client_cpu_us_per_op - queue.client_cpu_us_per_op) * 1e3;
+        say(
+            more <= 150.0,
+            format!("batched item: {more:+.0} ns over a bare queue, at most 150"),
+        );
+    }
+    if let Some(ours) = row(costs::TELEMETRY, "russet") {
+        let ns = ours.client_cpu_us_per_op * 1e3;
+        say(
+            ns <= 200.0,
+            format!("telemetry: {ns:.0} ns an operation, at most 200"),
         );
     }
     for scenario in ["alone_1", "alone_64"] {

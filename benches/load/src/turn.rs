@@ -45,6 +45,10 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
 }
 
 impl Worker {
+    pub(crate) fn name(&self) -> &'static str {
+        self.rival.unwrap_or("russet")
+    }
+
     pub(crate) fn measure(&self, scenario: &Scenario, url: &str, time: Duration) -> Outcome<Row> {
         let mut command = Command::new(&self.program);
         command.args([scenario.id, url, &time.as_millis().to_string()]);

@@ -4,8 +4,14 @@
     reason = "a bench that cannot measure has nothing better to do than to stop"
 )]
 
-use russet_bench_load::{Kind, System, key, worker};
-use russet_core::{Bytes, Command, Concern, Getter, Key, Lane, Policy, Redis};
+use russet_bench_load::{
+    Kind, System, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, key, worker,
+};
+use russet_core::{
+    Bytes, Command, Concern, Getter, Key, Lane, Policy, Redis, Reply, Script, ScriptCalls,
+};
+
+static BUCKET: Script = Script::new(TOKEN_BUCKET);
 
 fn main() {
     worker("russet", env!("CARGO_PKG_VERSION"), |url| async move {
@@ -13,6 +19,7 @@ fn main() {
         let lane = redis.on(Concern::new("bench", "BENCH_REDIS_URL"));
         Russet {
             getter: lane.getter(),
+            buckets: lane.script_calls(&BUCKET, TOKEN_BUCKET_ARGS, Policy::AtMostOnce),
             lane,
         }
     });
@@ -22,19 +29,38 @@ fn main() {
 struct Russet {
     lane: Lane,
     getter: Getter,
+    buckets: ScriptCalls,
 }
 
 impl System for Russet {
     async fn operate(&self, kind: Kind, turn: usize) {
-        let key = Key::raw(key(turn));
         let value: Option<Bytes> = match kind {
-            Kind::GetAlone => self
-                .lane
-                .run(Command::new("GET").key(&key), Policy::Idempotent)
-                .await
-                .expect("a reply"),
-            _ => self.getter.get(key).await.expect("a reply"),
+            Kind::Get => self.getter.get(Key::raw(key(turn))).await.expect("a reply"),
+            Kind::GetAlone => {
+                let get = Command::new("GET").key(&Key::raw(key(turn)));
+                self.lane
+                    .run(get, Policy::Idempotent)
+                    .await
+                    .expect("a reply")
+            }
+            _ => return self.take(kind, Key::raw(bucket(turn))).await,
         };
-        assert_eq!(value.expect("a value").len(), russet_bench_load::VALUE_LEN);
+        assert_eq!(value.expect("a value").len(), VALUE_LEN);
+    }
+}
+
+impl Russet {
+    async fn take(&self, kind: Kind, bucket: Key) {
+        let reply = match kind {
+            Kind::Script => self.buckets.call(bucket, [0_u32; 0]).await,
+            _ => {
+                let call = self
+                    .lane
+                    .script::<Vec<Reply>>(&BUCKET, [&bucket], TOKEN_BUCKET_ARGS, Policy::AtMostOnce)
+                    .await;
+                call.map(|mut replies| replies.remove(0))
+            }
+        };
+        assert!(matches!(reply, Ok(Reply::Int(1))), "{reply:?}");
     }
 }
