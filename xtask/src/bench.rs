@@ -9,7 +9,7 @@ use crate::{
     process,
 };
 
-pub(crate) fn run(workspace: &Workspace, concern: Option<&str>, quick: bool) -> Result<ExitCode> {
+pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<ExitCode> {
     if !workspace
         .packages
         .iter()
@@ -21,12 +21,11 @@ pub(crate) fn run(workspace: &Workspace, concern: Option<&str>, quick: bool) -> 
     }
     // A local process if there is one: a container's network is not what we measure.
     let found = find::find(workspace, Way::Local).or_else(|_| find::find(workspace, Way::Auto))?;
+    // `cargo run` builds the driver alone, and the driver starts the worker beside it.
+    process::run(cargo().args(["build", "--release", "--package", DRIVER, "--bins"]))?;
     let mut command = cargo();
     command.args(["run", "--release", "--package", DRIVER, "--"]);
-    command.args(concern);
-    if quick {
-        command.arg("--quick");
-    }
+    command.args(words);
     found.export(&mut command);
     let status = process::status(&mut command)?;
     Ok(if status.success() {

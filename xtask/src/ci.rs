@@ -21,6 +21,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
         ("tidy", &|| tidy::run(workspace)),
         ("deps", &|| deps::run(workspace)),
         ("clippy", &|| cargo_in(workspace, CLIPPY, "")),
+        // What a feature hides must compile without it too.
+        ("no features", &|| cargo_in(workspace, NO_FEATURES, "")),
         // Denied warnings: above all, links that lead nowhere.
         ("doc", &|| cargo_in(workspace, DOC, "-D warnings")),
         ("signatures", &|| deps::signatures::run(workspace)),
@@ -68,6 +70,17 @@ const CLIPPY: &[&str] = &[
     "--workspace",
     "--all-targets",
     "--all-features",
+    "--",
+    "-D",
+    "warnings",
+];
+const NO_FEATURES: &[&str] = &[
+    "clippy",
+    "--locked",
+    "--package=russet-codec",
+    "--package=russet-core",
+    "--package=russet-cache",
+    "--no-default-features",
     "--",
     "-D",
     "warnings",

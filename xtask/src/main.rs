@@ -98,8 +98,13 @@ enum Command {
     },
     /// Measure a concern against its rivals and the physical limit
     Bench {
-        /// What to measure, such as `cache`; default: everything
+        /// What to measure: `core`
         concern: Option<String>,
+        /// Only the scenarios whose id holds this, such as `get_256`
+        only: Option<String>,
+        /// Measure nothing: render COMPARE.md from what the last runs wrote
+        #[arg(long)]
+        report: bool,
         /// A short run that shows whether it works, not how fast it is
         #[arg(long)]
         quick: bool,
@@ -137,7 +142,17 @@ impl Command {
             Command::Down { volumes } => done(up::down(&workspace, volumes)),
             Command::Serve { server } => done(hold::serve(&workspace, server)),
             Command::Images { tags } => done(images::run(&tags)),
-            Command::Bench { concern, quick } => bench::run(&workspace, concern.as_deref(), quick),
+            Command::Bench {
+                concern,
+                only,
+                report,
+                quick,
+            } => {
+                let mut words: Vec<String> = concern.into_iter().chain(only).collect();
+                words.extend(report.then(|| "--report".to_owned()));
+                words.extend(quick.then(|| "--quick".to_owned()));
+                bench::run(&workspace, &words)
+            }
             Command::Deps { signatures: true } => done(deps::signatures::run(&workspace)),
             Command::Deps { signatures: false } => done(deps::run(&workspace)),
             Command::Tidy => done(tidy::run(&workspace)),
