@@ -59,7 +59,7 @@ impl Blocking {
             .await
             .map_err(told)?;
         let mut guard = Guard(Some((&self.connection, &client)));
-        let reply = client.send_blocking(command, wait + self.deadline).await;
+        let reply = Box::pin(client.send_blocking(command, wait + self.deadline)).await;
         // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
         if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
             guard.0 = None;
