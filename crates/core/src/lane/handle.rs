@@ -81,7 +81,7 @@ impl Lane {
     /// Runs one command: one round trip.
     ///
     /// # Errors
-    /// Any [`ErrorKind`]; [`Error::may_have_executed`] says whether the command may have run all the same.
+    /// Any [`ErrorKind`](crate::ErrorKind); [`Error::may_have_executed`] says whether the command may have run all the same.
     ///
     /// # Cancel safety
     /// A dropped call may still run on the server.
