@@ -57,6 +57,14 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// What a server's error reply says.
+    pub(super) fn answer(text: &[u8]) -> Self {
+        Failure {
+            cause: Cause::Answer,
+            text: String::from_utf8_lossy(text).into_owned(),
+        }
+    }
+
     /// Whether the server answered that this user may not do it.
     fn is_refusal(&self) -> bool {
         self.cause == Cause::Answer && self.text.starts_with("NOPERM")
@@ -139,18 +147,9 @@ impl Client {
             ..Options::default()
         };
         let client = self.0.inner.with_options(&options);
-        let args = command.arguments();
-        // fred flushes the socket after each custom command; its own ones are written in batches.
-        let value: Value = match (command.name(), args) {
+        // fred flushes the socket after each custom command; its own ones are written in batches. A MGET is a batch.
+        let value: Value = match (command.name(), command.arguments()) {
             ("GET", [key]) => client.get(convert::key(key)).await?,
-            ("MGET", keys) if !keys.is_empty() => {
-                let padded = convert::padded(keys);
-                let mut values: Value = client.mget(padded).await?;
-                if let Value::Array(values) = &mut values {
-                    values.truncate(keys.len());
-                }
-                values
-            }
             ("DEL", keys) if !keys.is_empty() => {
                 client
                     .del(keys.iter().map(convert::key).collect::<Vec<_>>())
@@ -167,34 +166,38 @@ impl Client {
                     )
                     .await?
             }
+            ("MGET", keys) if !keys.is_empty() => {
+                let mget = CustomCommand::new_static("MGET", slot(command), false);
+                let padded = convert::padded(keys);
+                return match self.custom(mget, padded, &options).await? {
+                    Reply::Array(mut values) => {
+                        values.truncate(keys.len());
+                        Ok(Reply::Array(values))
+                    }
+                    other => Ok(other),
+                };
+            }
             (name, args) if exposed::is_exposed(name, args) => {
                 return self.send_wrapped(command, &options).await;
             }
             (name, args) => {
                 let custom = CustomCommand::new_static(name, slot(command), false);
-                client
-                    .custom(custom, args.iter().map(convert::value).collect::<Vec<_>>())
-                    .await?
+                let args = args.iter().map(convert::value).collect();
+                return self.custom(custom, args, &options).await;
             }
         };
-        Ok(convert::reply(value))
+        convert::scalar(value)
     }
 
     /// Sends a command by the script that wraps its reply.
     async fn send_wrapped(&self, command: &Command, options: &Options) -> Result<Reply, Failure> {
-        let eval = CustomCommand::new_static("EVAL", slot(command), false);
         let mut args = vec![Value::from_static_str(exposed::wrap(command.name()))];
         args.push(Value::Integer(i64::from(command.first_key().is_some())));
         args.extend(command.first_key().map(|key| Value::Bytes(key.to_bytes())));
         args.extend(command.name().split(' ').map(Value::from_static_str));
         args.extend(command.arguments().iter().map(convert::value));
-        let value: Value = self
-            .0
-            .inner
-            .with_options(options)
-            .custom(eval, args)
-            .await?;
-        match convert::reply(value) {
+        let eval = CustomCommand::new_static("EVAL", slot(command), false);
+        match self.custom(eval, args, options).await? {
             Reply::Array(mut wrapped) if wrapped.len() == 1 => Ok(wrapped.remove(0)),
             _ => Err(Failure {
                 cause: Cause::Protocol,
@@ -213,20 +216,19 @@ impl Client {
             timeout: Some(timeout),
             ..Options::default()
         };
-        // fred's own methods turn "nothing came" into a timeout; a custom command answers nil.
+        let args = command.arguments().iter().map(convert::value).collect();
         let custom = CustomCommand::new_static(command.name(), slot(command), true);
-        let args = command
-            .arguments()
-            .iter()
-            .map(convert::value)
-            .collect::<Vec<_>>();
-        let value: Value = self
-            .0
-            .inner
-            .with_options(&options)
-            .custom(custom, args)
-            .await?;
-        Ok(convert::reply(value))
+        self.custom(custom, args, &options).await
+    }
+
+    async fn custom(
+        &self,
+        custom: CustomCommand,
+        args: Vec<Value>,
+        options: &Options,
+    ) -> Result<Reply, Failure> {
+        let client = self.0.inner.with_options(options);
+        convert::reply(client.custom_raw(custom, args).await?)
     }
 
     /// Waits until the connection has ended; what is sent from then on fails at once.

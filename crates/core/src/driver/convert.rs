@@ -3,27 +3,58 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use fred::types::{Key, Value};
+use fred::types::{Key, Resp3Frame, Value};
 
+use super::client::{Cause, Failure};
 use crate::reply::Reply;
 
-/// Moves a value over without copying its bytes.
-pub(super) fn reply(value: Value) -> Reply {
+/// What fred's own methods answer for one key: a value, a count, nothing. Moves it over without copying its bytes.
+pub(super) fn scalar(value: Value) -> Result<Reply, Failure> {
     match value {
-        Value::Null => Reply::Nil,
-        Value::Integer(value) => Reply::Int(value),
-        Value::Double(value) => Reply::Double(value),
-        Value::Boolean(value) => Reply::Bool(value),
-        Value::String(text) => Reply::Bytes(text.into_inner()),
-        Value::Bytes(bytes) => Reply::Bytes(bytes),
-        Value::Queued => Reply::Bytes(Bytes::from_static(b"QUEUED")),
-        Value::Array(items) => Reply::Array(items.into_iter().map(reply).collect()),
-        Value::Map(map) => Reply::Map(
-            map.inner()
+        Value::Null => Ok(Reply::Nil),
+        Value::Integer(value) => Ok(Reply::Int(value)),
+        Value::String(text) => Ok(Reply::Bytes(text.into_inner())),
+        Value::Bytes(bytes) => Ok(Reply::Bytes(bytes)),
+        _ => Err(unexpected("no scalar")),
+    }
+}
+
+/// Moves a reply over as it came, without copying its bytes; an error inside it is the whole reply's.
+///
+/// fred's values would first see whether each string is UTF-8, lose the order of maps and refuse some of their keys.
+pub(super) fn reply(frame: Resp3Frame) -> Result<Reply, Failure> {
+    match frame {
+        Resp3Frame::Null => Ok(Reply::Nil),
+        Resp3Frame::Number { data, .. } => Ok(Reply::Int(data)),
+        Resp3Frame::Double { data, .. } => Ok(Reply::Double(data)),
+        Resp3Frame::Boolean { data, .. } => Ok(Reply::Bool(data)),
+        Resp3Frame::BlobString { data, .. }
+        | Resp3Frame::SimpleString { data, .. }
+        | Resp3Frame::BigNumber { data, .. }
+        | Resp3Frame::VerbatimString { data, .. } => Ok(Reply::Bytes(data)),
+        Resp3Frame::Array { data, .. } | Resp3Frame::Push { data, .. } => replies(data),
+        Resp3Frame::Set { data, .. } => replies(data),
+        Resp3Frame::Map { data, .. } => {
+            let pairs = data
                 .into_iter()
-                .map(|(key, value)| (Reply::Bytes(key.into_bytes()), reply(value)))
-                .collect(),
-        ),
+                .map(|(key, value)| Ok((reply(key)?, reply(value)?)));
+            Ok(Reply::Map(pairs.collect::<Result<_, Failure>>()?))
+        }
+        Resp3Frame::SimpleError { data, .. } => Err(Failure::answer(data.as_bytes())),
+        Resp3Frame::BlobError { data, .. } => Err(Failure::answer(&data)),
+        Resp3Frame::Hello { .. } | Resp3Frame::ChunkedString(_) => Err(unexpected("no reply")),
+    }
+}
+
+fn replies(frames: impl IntoIterator<Item = Resp3Frame>) -> Result<Reply, Failure> {
+    let replies: Result<_, Failure> = frames.into_iter().map(reply).collect();
+    Ok(Reply::Array(replies?))
+}
+
+fn unexpected(what: &str) -> Failure {
+    Failure {
+        cause: Cause::Protocol,
+        text: format!("the server answered {what}"),
     }
 }
 
@@ -37,7 +68,7 @@ pub(super) fn key(bytes: &Bytes) -> Key {
 /// pub/sub message, also on a RESP3 connection: it swallows the reply, and every later caller gets somebody
 /// else's. A value is enough to set that off, so arrays of those lengths are not asked for: the last key is
 /// repeated, and the caller drops the surplus.
-pub(super) fn padded(keys: &[Bytes]) -> Vec<Key> {
+pub(super) fn padded(keys: &[Bytes]) -> Vec<Value> {
     let surplus = if (3..6).contains(&keys.len()) {
         6 - keys.len()
     } else {
@@ -45,7 +76,7 @@ pub(super) fn padded(keys: &[Bytes]) -> Vec<Key> {
     };
     keys.iter()
         .chain(std::iter::repeat_n(&keys[keys.len() - 1], surplus))
-        .map(key)
+        .map(value)
         .collect()
 }
 
