@@ -29,6 +29,8 @@ struct Quickest {
 const WINDOW: Duration = Duration::from_secs(10);
 /// A shorter way is this machine's, where more flights do not help.
 const LONG_WAY: Duration = Duration::from_micros(200);
+/// So many calls may share a flight however few callers there are: a flight has its price.
+const LEAST: usize = 8;
 /// No more flights than this, however long the way.
 const MOST: usize = 32;
 
@@ -56,6 +58,18 @@ impl Air {
             return false;
         }
         self.departed.is_none_or(|at| at.elapsed() >= way / 16)
+    }
+
+    /// How many of so many callers, those in the air among them, the next flight may take.
+    ///
+    /// Half of them on this machine: then the server and we work at the same time, each for one half. All of them over
+    /// a long way, where the other half would wait for a landing.
+    pub(super) fn share(&self, callers: usize) -> usize {
+        if self.quickest.of_both() < LONG_WAY {
+            callers.div_ceil(2).max(LEAST)
+        } else {
+            callers
+        }
     }
 
     pub(super) fn departs(&mut self) {
@@ -100,6 +114,15 @@ mod tests {
         air.lands(way);
         air.lands(last);
         air
+    }
+
+    #[test]
+    fn half_of_all_callers_on_this_machine() {
+        let [near, far] = [100, 1000].map(|way| Duration::from_micros(way));
+        assert_eq!(Air::new().share(101), 51);
+        assert_eq!(air(near, far).share(101), 51);
+        assert_eq!(air(near, near).share(9), 8, "few are not halved");
+        assert_eq!(air(far, far).share(101), 101);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod flight;
 mod get;
 mod queue;
 mod script;
+mod slot;
 mod waiting;
 
 use std::fmt;

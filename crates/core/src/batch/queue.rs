@@ -7,22 +7,22 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::air::Air;
+use super::slot::Slot;
 use super::waiting::{Item, Waiting};
 use super::{Bounds, Flight};
 use crate::error::{Error, ErrorKind};
 
-/// How many times a flight lets other tasks run before it leaves, at most.
-const GATHERING: usize = 8;
-
 pub(super) struct Queue<F: Flight> {
-    flight: F,
-    bounds: Bounds,
+    pub(super) flight: F,
+    pub(super) bounds: Bounds,
     state: Mutex<State<F>>,
 }
 
-struct State<F: Flight> {
-    waiting: Waiting<F>,
-    air: Air,
+pub(super) struct State<F: Flight> {
+    pub(super) waiting: Waiting<F>,
+    /// How many calls the flights in the air carry.
+    pub(super) aboard: usize,
+    pub(super) air: Air,
 }
 
 /// Where a call finds itself.
@@ -43,6 +43,7 @@ impl<F: Flight> Queue<F> {
             bounds,
             state: Mutex::new(State {
                 waiting: Waiting::new(),
+                aboard: 0,
                 air: Air::new(),
             }),
         }
@@ -63,7 +64,7 @@ impl<F: Flight> Queue<F> {
             }
             Place::Waiting(slot, answer) => {
                 if let Some(slot) = slot {
-                    tokio::spawn(slot.fly());
+                    slot.start();
                 }
                 answer
             }
@@ -79,9 +80,7 @@ impl<F: Flight> Queue<F> {
         }
         if state.air.flights == 0 {
             // Whoever waits has a flight to wait for, so nobody does.
-            state.air.flights = 1;
-            state.air.departs();
-            return Ok(Place::Alone(Slot(self.clone()), request));
+            return Ok(Place::Alone(Slot::alone(self, &mut state), request));
         }
         let (caller, answer) = oneshot::channel();
         let item = Item {
@@ -91,19 +90,10 @@ impl<F: Flight> Queue<F> {
         };
         state.waiting.push(self.flight.group(&item.request), item);
         let free = state.air.takes(self.bounds.flights);
-        if free {
-            state.air.flights += 1;
-            state.air.departs();
-        }
-        Ok(Place::Waiting(free.then(|| Slot(self.clone())), answer))
-    }
-
-    /// The next flight's items.
-    fn board(&self) -> Option<Vec<Item<F>>> {
-        let mut state = self.lock();
-        let items = state.waiting.board(&self.flight, &self.bounds)?;
-        state.air.departs();
-        Some(items)
+        Ok(Place::Waiting(
+            free.then(|| Slot::take(self, &mut state)),
+            answer,
+        ))
     }
 
     fn landed(&self, departed: Instant, answers: &[Result<F::Response, Error>]) {
@@ -112,7 +102,7 @@ impl<F: Flight> Queue<F> {
         state.waiting.landed(&self.flight, answers);
     }
 
-    async fn carry(&self, items: Vec<Item<F>>) {
+    pub(super) async fn carry(&self, items: Vec<Item<F>>) {
         let now = Instant::now();
         let mut requests = Vec::with_capacity(items.len());
         let mut callers = VecDeque::with_capacity(items.len());
@@ -167,58 +157,9 @@ impl<F: Flight> Queue<F> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<F>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<F>> {
         // Nothing that can panic runs under this lock, and its state is a queue and a count.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A flight's place among those in the air.
-///
-/// Dropping it gives the place back, or hands it on to a new flight while calls wait: also when its flight panicked or
-/// its caller was dropped, or they would wait for ever.
-struct Slot<F: Flight>(Arc<Queue<F>>);
-
-impl<F: Flight> Slot<F> {
-    /// Flies until nobody waits.
-    async fn fly(self) {
-        loop {
-            self.gather().await;
-            let Some(items) = self.0.board() else { return };
-            self.0.carry(items).await;
-        }
-    }
-
-    /// Lets other tasks run while calls still come: those whose answers have just come have a next call, and it boards
-    /// before this flight leaves, or the first of them would fly alone.
-    async fn gather(&self) {
-        let mut waited = 0;
-        for _ in 0..GATHERING {
-            tokio::task::yield_now().await;
-            let waiting = self.0.lock().waiting.len();
-            if waiting > 0 && (waiting == waited || waiting >= self.0.bounds.items) {
-                return;
-            }
-            waited = waiting;
-        }
-    }
-}
-
-impl<F: Flight> Drop for Slot<F> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if state.waiting.len() == 0 {
-            state.air.flights -= 1;
-            return;
-        }
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(Slot(self.0.clone()).fly())),
-            // The runtime has ended; dropping the senders tells their callers so.
-            Err(_) => {
-                state.air.flights -= 1;
-                state.waiting.clear();
-            }
-        }
     }
 }
 

@@ -59,12 +59,20 @@ impl<F: Flight> Waiting<F> {
         self.count += 1;
     }
 
-    /// The next flight's calls: of one group, as many as the bounds let on board, at least one.
-    pub(super) fn board(&mut self, flight: &F, bounds: &Bounds) -> Option<Vec<Item<F>>> {
+    /// The next flight's calls: of one group, so many at most and as many as the bounds let on board, at least one.
+    pub(super) fn board(
+        &mut self,
+        flight: &F,
+        bounds: &Bounds,
+        most: usize,
+    ) -> Option<Vec<Item<F>>> {
         let group = self.turns.pop_front()?;
         let queue = self.groups.get_mut(&group)?;
         let of_replies = bounds.bytes.checked_div(self.reply_bytes.0);
-        let most = bounds.items.min(of_replies.unwrap_or(usize::MAX)).max(1);
+        let most = most
+            .min(bounds.items)
+            .min(of_replies.unwrap_or(usize::MAX))
+            .max(1);
         let mut bytes = 0;
         let fit = queue.iter().take(most).take_while(|item| {
             bytes += flight.request_bytes(&item.request);
@@ -141,7 +149,7 @@ mod tests {
     }
 
     fn flights(waiting: &mut Waiting<Sized>, bounds: Bounds) -> Vec<Vec<(u16, usize)>> {
-        let next = || waiting.board(&Sized, &bounds);
+        let next = || waiting.board(&Sized, &bounds, 100);
         std::iter::from_fn(next)
             .map(|items| items.iter().map(|item| item.request).collect())
             .collect()
@@ -189,10 +197,10 @@ mod tests {
     fn bytes_of_replies_bound_the_flights_after() {
         let mut line = waiting((0..20).map(|_| (0, 1)));
         line.landed(&Sized, &[Ok(20), Ok(40)]);
-        assert_eq!(line.board(&Sized, &bounds(100, 100)).unwrap().len(), 3);
+        assert_eq!(line.board(&Sized, &bounds(100, 100), 100).unwrap().len(), 3);
         for _ in 0..40 {
             line.landed(&Sized, &[Ok(0)]);
         }
-        assert!(line.board(&Sized, &bounds(100, 100)).unwrap().len() > 10);
+        assert!(line.board(&Sized, &bounds(100, 100), 100).unwrap().len() > 10);
     }
 }

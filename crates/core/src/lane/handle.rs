@@ -90,11 +90,11 @@ impl Lane {
         T::from_reply(self.send(&command, policy, deadline).await?)
     }
 
-    /// A reader whose concurrent reads share one `MGET`: at most 256 keys in one, and two on their way at once.
+    /// A reader whose concurrent reads share one `MGET`: at most 128 keys in one, and three on their way at once.
     ///
     /// Make it once and keep it; each call makes a queue of its own.
     pub fn getter(&self) -> Getter {
-        Getter::new(self.clone(), Bounds::new(256, 2), self.deadline)
+        Getter::new(self.clone(), Bounds::new(128, 3), self.deadline)
     }
 
     /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys, three on their
