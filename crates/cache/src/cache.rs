@@ -123,11 +123,8 @@ where
     {
         let place = Place::of(&self.shared.stem, key);
         self.shared.flights.close(&place.key);
-        let removed = self
-            .shared
-            .writes
-            .run(Command::new("DEL").key(&place.key), Policy::Idempotent)
-            .await;
+        let delete = Command::new("DEL").key(&place.key);
+        let removed = Box::pin(self.shared.writes.run(delete, Policy::Idempotent)).await;
         // Again: a flight that began meanwhile may have read the value that is gone now.
         self.shared.flights.close(&place.key);
         removed
@@ -218,11 +215,10 @@ where
     }
 
     async fn read(&self, place: &Place) -> Result<Option<Arc<V>>, Error> {
-        let reply = self
-            .reads
-            .run::<Option<Bytes>>(Command::new("GET").key(&place.key), Policy::Idempotent)
-            .await;
-        let bytes = match reply {
+        let get = Command::new("GET").key(&place.key);
+        // Boxed, as the other commands here: each is a future of 6 KiB, and callers' futures would hold and move it.
+        let reply = Box::pin(self.reads.run::<Option<Bytes>>(get, Policy::Idempotent));
+        let bytes = match reply.await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(error) if self.options.on_outage.hides(&error) => return Ok(None),
@@ -246,7 +242,7 @@ where
             .arg(bytes)
             .arg("PX")
             .arg(millis);
-        match self.writes.run::<()>(set, Policy::Idempotent).await {
+        match Box::pin(self.writes.run::<()>(set, Policy::Idempotent)).await {
             Ok(()) => Ok(Inserted::Stored),
             Err(error) if self.options.on_outage.hides(&error) => Ok(Inserted::Skipped),
             Err(error) => Err(error),

@@ -57,7 +57,11 @@ impl<F: Flight> Queue<F> {
         let answer = match self.enter(request, deadline)? {
             Place::Alone(slot, request) => {
                 let departed = Instant::now();
-                let mut answers = self.flight.fly(vec![request], deadline).await;
+                // Boxed: most calls wait, and all of their futures would hold the room of one that flies, 6 KiB. Written
+                // into its place, not moved there.
+                let place = Box::new_uninit();
+                let flight = Box::write(place, self.flight.fly(vec![request], deadline));
+                let mut answers = Box::into_pin(flight).await;
                 self.landed(departed, &answers);
                 drop(slot);
                 return answers.pop().unwrap_or_else(|| Err(lost()));

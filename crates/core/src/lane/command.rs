@@ -147,8 +147,7 @@ impl CommandLane {
                 "the deadline passed before the command could be sent",
             ));
         }
-        // Boxed: fred's futures are 5 KiB, and each caller's future would hold and move that much.
-        let reply = Box::pin(client.send(command, left)).await;
+        let reply = client.send(command, left).await;
         match &reply {
             Err(failure) if failure.cause == Cause::Timeout => self.connection.vitals().missed(),
             _ => self.connection.vitals().answered(),
