@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn half_of_all_callers_on_this_machine() {
-        let [near, far] = [100, 1000].map(|way| Duration::from_micros(way));
+        let [near, far] = [100, 1000].map(Duration::from_micros);
         assert_eq!(Air::new().share(101), 51);
         assert_eq!(air(near, far).share(101), 51);
         assert_eq!(air(near, near).share(9), 8, "few are not halved");
