@@ -291,12 +291,18 @@ async fn a_refused_channel_is_told_and_harms_no_other() {
 async fn a_slow_receiver_is_told_where_it_lost_something() {
     let world = World::new().await;
     let mut slow = world.subscribe("c").await;
+    let mut end = world.subscribe("end").await;
     let mut connection = world.server.connection();
     for n in 0..6000 {
         connection
             .command(&["PUBLISH", "t:channel:it:c", &n.to_string()])
             .unwrap();
     }
+    // One connection carries both: when this came, all before it did, and they are more than a receiver may lag.
+    connection
+        .command(&["PUBLISH", "t:channel:it:end", ""])
+        .unwrap();
+    next(&mut end).await;
     // What comes is in order, and wherever something is missing there is a gap.
     let (mut expected, mut gaps) = (0, 0);
     while expected <= 6000 {
