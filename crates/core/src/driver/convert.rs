@@ -21,7 +21,7 @@ pub(super) fn scalar(value: Value) -> Result<Reply, Failure> {
 
 /// Moves a reply over as it came, without copying its bytes; an error inside it is the whole reply's.
 ///
-/// fred's values would first see whether each string is UTF-8, lose the order of maps and refuse some of their keys.
+/// fred's values would first see whether each string is UTF-8, and refuse maps with keys that are no text.
 pub(super) fn reply(frame: Resp3Frame) -> Result<Reply, Failure> {
     match frame {
         Resp3Frame::Null => Ok(Reply::Nil),
