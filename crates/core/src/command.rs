@@ -1,5 +1,6 @@
 //! One command as it will be sent, and what may be done when its fate is unknown.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,19 +19,25 @@ use crate::key::Key;
 /// ```
 #[derive(Clone)]
 pub struct Command {
-    name: &'static str,
+    name: Cow<'static, str>,
     args: Vec<Bytes>,
     first_key: Option<Key>,
 }
 
 impl Command {
-    /// A command without arguments. A name of two words (`CLIENT SETNAME`) is sent as two.
+    /// A command without arguments. A name of two words (`CLIENT INFO`) is sent as two; small letters are made big.
     pub fn new(name: &'static str) -> Self {
         Command::with_capacity(name, 4)
     }
 
     /// A command that will take this many arguments.
     pub(crate) fn with_capacity(name: &'static str, args: usize) -> Self {
+        // What is known of a command is known by its name in capitals.
+        let name = if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            Cow::Owned(name.to_ascii_uppercase())
+        } else {
+            Cow::Borrowed(name)
+        };
         Command {
             name,
             args: Vec::with_capacity(args),
@@ -62,8 +69,13 @@ impl Command {
         self
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name, to keep: for labels and errors.
+    pub(crate) fn operation(&self) -> Cow<'static, str> {
+        self.name.clone()
     }
 
     pub(crate) fn first_key(&self) -> Option<&Key> {
@@ -77,7 +89,7 @@ impl Command {
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)?;
+        f.write_str(&self.name)?;
         if let Some(key) = &self.first_key {
             write!(f, " {key}")?;
         }

@@ -1,5 +1,7 @@
 //! What happens to connections, told to whoever listens.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use tokio::sync::broadcast;
 
 use crate::error::Error;
@@ -19,7 +21,7 @@ pub enum Event {
 }
 
 /// How many events a slow listener may be behind before it misses some.
-const CAPACITY: usize = 1024;
+const CAPACITY: usize = 8192;
 
 /// A listener's own view of what happens, from the moment it was made.
 #[derive(Debug)]
@@ -39,21 +41,38 @@ impl Events {
     }
 }
 
-/// Where events are told.
+/// Where events are told, until it ends.
 #[derive(Clone, Debug)]
-pub(crate) struct Told(broadcast::Sender<Event>);
+pub(crate) struct Told(Arc<Mutex<Option<broadcast::Sender<Event>>>>);
 
 impl Told {
     pub(crate) fn new() -> Self {
-        Told(broadcast::channel(CAPACITY).0)
+        Told(Arc::new(Mutex::new(Some(broadcast::channel(CAPACITY).0))))
     }
 
     pub(crate) fn tell(&self, event: Event) {
-        // Nobody has to listen.
-        let _ = self.0.send(event);
+        if let Some(sender) = &*self.lock() {
+            // Nobody has to listen.
+            let _ = sender.send(event);
+        }
     }
 
     pub(crate) fn listen(&self) -> Events {
-        Events(self.0.subscribe())
+        let ended = || broadcast::channel(1).1;
+        Events(
+            self.lock()
+                .as_ref()
+                .map_or_else(ended, broadcast::Sender::subscribe),
+        )
+    }
+
+    /// Every listener hears what was told, and then the end.
+    pub(crate) fn end(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<Event>>> {
+        // Nothing under this lock panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

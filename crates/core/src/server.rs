@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, ErrorKind};
 use crate::event::Events;
 use crate::lane::{Blocking, Lane, Lanes};
 use crate::push::{Subscription, Target};
@@ -91,15 +91,28 @@ impl Server {
         Ok(())
     }
 
-    /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied.
-    pub async fn info(&self) -> ServerInfo {
+    /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied. Two round trips.
+    ///
+    /// # Errors
+    /// That it did not answer. A refusal is no error: what it would have said stays unknown.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn info(&self) -> Result<ServerInfo, Error> {
         let deadline = Instant::now() + self.0.settings().deadline;
         let lane = self.0.command();
         let ask = async |name| {
             let command = Command::new(name);
-            lane.run(&command, Policy::Idempotent, deadline).await.ok()
+            match lane.run(&command, Policy::Idempotent, deadline).await {
+                Ok(reply) => Ok(Some(reply)),
+                // Not allowed to everybody, or not known to every server.
+                Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Server) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
         };
-        ServerInfo::read(ask("HELLO").await, ask("INFO").await)
+        Ok(ServerInfo::read(ask("HELLO").await?, ask("INFO").await?))
     }
 
     /// What happens to the connection of the command lane from now on.

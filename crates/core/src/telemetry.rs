@@ -3,6 +3,7 @@
 //! Counters and histograms go to the recorder of the `metrics` facade that is installed when a handle is made; without
 //! one they cost next to nothing. Labels are bounded: never a key, never a value.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -127,7 +128,7 @@ impl Drop for Up {
 /// command's name) and `outcome`.
 pub(crate) struct Commands {
     concern: Concern,
-    operations: RwLock<Vec<(&'static str, Operation)>>,
+    operations: RwLock<Vec<(Cow<'static, str>, Operation)>>,
 }
 
 impl Commands {
@@ -153,7 +154,7 @@ impl Commands {
         drop(known);
         let labels = vec![
             Label::from_static_parts("concern", self.concern.name()),
-            Label::from_static_parts("operation", name),
+            Label::new("operation", command.operation()),
         ];
         let operation =
             Operation::labelled("russet_commands_total", "russet_command_seconds", labels);
@@ -162,6 +163,6 @@ impl Commands {
             .operations
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        operations.push((name, operation));
+        operations.push((command.operation(), operation));
     }
 }

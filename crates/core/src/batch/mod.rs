@@ -14,13 +14,14 @@ mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use flight::Flight;
 pub use get::Getter;
 use queue::Queue;
 pub use script::ScriptCalls;
 
+use crate::call::until;
 use crate::error::Error;
 
 /// How much a batcher takes on.
@@ -75,9 +76,7 @@ impl<F: Flight> Batcher<F> {
     /// # Cancel safety
     /// A dropped call that is still waiting is not sent.
     pub async fn call(&self, request: F::Request) -> Result<F::Response, Error> {
-        self.queue
-            .call(request, Instant::now() + self.deadline)
-            .await
+        self.queue.call(request, until(self.deadline)).await
     }
 }
 

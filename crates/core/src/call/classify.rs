@@ -48,7 +48,16 @@ fn answer(name: &str, text: String) -> Error {
     } else {
         kind != ErrorKind::Server
     };
-    Error::new(kind, text).with_executed(!refused)
+    Error::new(kind, without_arguments(text)).with_executed(!refused)
+}
+
+/// A server that does not know a command repeats what came with it: keys, values, passwords.
+fn without_arguments(mut text: String) -> String {
+    const REPEATED: &str = ", with args beginning with";
+    if let Some(at) = text.find(REPEATED) {
+        text.truncate(at);
+    }
+    text
 }
 
 /// What a server says of a script that it did not begin to run, or whose first write it refused for a reason that
@@ -155,6 +164,15 @@ mod tests {
         let tls = "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }";
         assert_eq!(readable(tls), "InvalidCertificate(UnknownIssuer)");
         assert_eq!(readable("Connection closed."), "Connection closed.");
+    }
+
+    #[test]
+    fn what_came_with_a_command_is_not_repeated() {
+        let text = "ERR unknown command 'NOPE', with args beginning with: 'user:7' 'secret' ";
+        assert_eq!(
+            without_arguments(text.to_owned()),
+            "ERR unknown command 'NOPE'"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One connection's life.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,10 +181,9 @@ impl Client {
             (name, args) if exposed::is_exposed(name, args) => {
                 return self.send_wrapped(command, &options).await;
             }
-            (name, args) => {
-                let custom = CustomCommand::new_static(name, slot(command), false);
+            (_, args) => {
                 let args = args.iter().map(convert::value).collect();
-                return self.custom(custom, args, &options).await;
+                return self.custom(named(command, false), args, &options).await;
             }
         };
         convert::scalar(value)
@@ -194,7 +194,7 @@ impl Client {
         let mut args = vec![Value::from_static_str(exposed::wrap(command.name()))];
         args.push(Value::Integer(i64::from(command.first_key().is_some())));
         args.extend(command.first_key().map(|key| Value::Bytes(key.to_bytes())));
-        args.extend(command.name().split(' ').map(Value::from_static_str));
+        args.extend(command.name().split(' ').map(Value::from));
         args.extend(command.arguments().iter().map(convert::value));
         let eval = CustomCommand::new_static("EVAL", slot(command), false);
         match self.custom(eval, args, options).await? {
@@ -217,7 +217,7 @@ impl Client {
             ..Options::default()
         };
         let args = command.arguments().iter().map(convert::value).collect();
-        let custom = CustomCommand::new_static(command.name(), slot(command), true);
+        let custom = named(command, true);
         self.custom(custom, args, &options).await
     }
 
@@ -252,6 +252,13 @@ impl Client {
     /// Ends the connection at once; commands under way end as if it had been lost.
     pub(crate) fn abort(&self) {
         self.0.abort.abort();
+    }
+}
+
+fn named(command: &Command, blocking: bool) -> CustomCommand {
+    match command.operation() {
+        Cow::Borrowed(name) => CustomCommand::new_static(name, slot(command), blocking),
+        Cow::Owned(name) => CustomCommand::new(name, slot(command), blocking),
     }
 }
 

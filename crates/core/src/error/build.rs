@@ -41,6 +41,8 @@ pub enum BuildErrorKind {
     Conflict,
     /// The server or this build cannot do what is asked.
     Unsupported,
+    /// The handle was shut down.
+    Shutdown,
 }
 
 impl BuildError {

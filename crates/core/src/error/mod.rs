@@ -182,7 +182,11 @@ impl std::error::Error for Error {
 
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
-        Error::new(ErrorKind::Config, error.to_string()).with_source(error)
+        let kind = match error.kind() {
+            BuildErrorKind::Shutdown => ErrorKind::Shutdown,
+            _ => ErrorKind::Config,
+        };
+        Error::new(kind, error.to_string()).with_source(error)
     }
 }
 

@@ -7,6 +7,10 @@ const FIRST: Duration = Duration::from_millis(20);
 /// Also how late a server's return is noticed at most.
 const LONGEST: Duration = Duration::from_millis(250);
 
+/// So long a connection must have lived for its loss to be the first one: a server that accepts and hangs up at once is
+/// away too.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// Twice as long each time up to the longest, half of it random, so that a fleet does not come back as one.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
@@ -16,8 +20,13 @@ impl Backoff {
         Backoff(FIRST)
     }
 
-    pub(crate) fn reset(&mut self) {
+    /// A connection has ended that lived so long; how long to wait now.
+    pub(crate) fn after(&mut self, life: Duration) -> Duration {
+        if life < SETTLED {
+            return self.next();
+        }
         self.0 = FIRST;
+        Duration::ZERO
     }
 
     pub(crate) fn next(&mut self) -> Duration {

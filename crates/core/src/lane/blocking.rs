@@ -1,11 +1,11 @@
 //! A connection for commands that wait on the server, and nothing else.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::supervisor::Supervised;
-use crate::call::classify;
+use crate::call::{classify, until};
 use crate::command::Command;
 use crate::connections::Slot;
 use crate::driver::{Cause, Client, Tuning};
@@ -18,7 +18,7 @@ use crate::topology::Endpoint;
 /// A blocking command stops whatever stands behind it on its connection, so it never shares one. Made by
 /// [`Server::blocking`](crate::Server::blocking).
 pub struct Blocking {
-    connection: Supervised,
+    connection: Arc<Supervised>,
     deadline: Duration,
     _slot: Slot,
 }
@@ -31,10 +31,15 @@ impl Blocking {
         slot: Slot,
     ) -> Self {
         Blocking {
-            connection: Supervised::start_unwatched(endpoint, tuning, "blocking"),
+            connection: Arc::new(Supervised::start_unwatched(endpoint, tuning, "blocking")),
             deadline,
             _slot: slot,
         }
+    }
+
+    /// What a shutdown ends, wherever this is then.
+    pub(crate) fn connection(&self) -> Weak<Supervised> {
+        Arc::downgrade(&self.connection)
     }
 
     /// Runs a command that waits on the server for at most `wait`, which must be what its own argument says.
@@ -52,14 +57,15 @@ impl Blocking {
         command: &Command,
         wait: Duration,
     ) -> Result<T, Error> {
-        let told = |error: Error| error.on(command.name(), command.first_key());
+        let told = |error: Error| error.on(command.operation(), command.first_key());
         let client = self
             .connection
-            .client(Instant::now() + self.deadline)
+            .client(until(self.deadline))
             .await
             .map_err(told)?;
         let mut guard = Guard(Some((&self.connection, &client)));
-        let reply = Box::pin(client.send_blocking(command, wait + self.deadline)).await;
+        let limit = wait.saturating_add(self.deadline);
+        let reply = Box::pin(client.send_blocking(command, limit)).await;
         // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
         if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
             guard.0 = None;

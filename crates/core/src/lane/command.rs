@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::supervisor::Supervised;
+use super::supervisor::{Supervised, closed};
 use crate::call::{Budget, classify};
 use crate::command::{Command, Policy};
 use crate::driver::{Cause, Client, Tuning};
@@ -77,7 +77,7 @@ impl CommandLane {
                     }
                 },
             };
-            let error = error.on(command.name(), command.first_key());
+            let error = error.on(command.operation(), command.first_key());
             return Err(error.or_executed(doubt));
         }
     }
@@ -132,7 +132,8 @@ impl CommandLane {
             Err(_) => {
                 match tokio::time::timeout_at(deadline.into(), self.in_flight.acquire()).await {
                     Ok(Ok(permit)) => permit,
-                    _ => {
+                    Ok(Err(_)) => return Err(closed()),
+                    Err(_) => {
                         let message =
                             format!("{} commands are in flight already", self.max_in_flight);
                         return Err(Error::new(ErrorKind::Overloaded, message));

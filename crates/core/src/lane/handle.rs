@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::CommandLane;
 use crate::batch::{Bounds, Getter, ScriptCalls};
+use crate::call::{admit, until};
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
 use crate::error::Error;
@@ -80,13 +81,19 @@ impl Lane {
 
     /// Runs one command: one round trip.
     ///
+    /// Refused are commands that would harm whoever shares the connection: those that change its state (`SELECT`,
+    /// `MULTI`), wait on the server (`BLPOP`; see [`Server::blocking`](crate::Server::blocking)), subscribe, or are
+    /// scripts by another way than [`Script`]. A function (`FCALL`) must not answer an array of three to five elements
+    /// whose first one is text such as `message`: the client library would take it for one, and shift the replies.
+    ///
     /// # Errors
     /// Any [`ErrorKind`](crate::ErrorKind); [`Error::may_have_executed`] says whether the command may have run all the same.
     ///
     /// # Cancel safety
     /// A dropped call may still run on the server.
     pub async fn run<T: FromReply>(&self, command: Command, policy: Policy) -> Result<T, Error> {
-        let deadline = Instant::now() + self.deadline;
+        admit(&command, policy)?;
+        let deadline = until(self.deadline);
         T::from_reply(self.send(&command, policy, deadline).await?)
     }
 
@@ -138,12 +145,12 @@ impl Lane {
         let keys: Vec<&Key> = keys.into_iter().collect();
         let call = Command::new("EVALSHA").arg(script.hash()).arg(keys.len());
         let call = keys.into_iter().fold(call, Command::key).args(args);
-        let deadline = Instant::now() + self.deadline;
+        let deadline = until(self.deadline);
         T::from_reply(self.call(script, &call, policy, deadline).await?)
     }
 
-    /// Runs several commands in one round trip, each with its own result, in order. They are no transaction: others
-    /// may run between them.
+    /// Runs several commands in one round trip, each with its own result. They are sent in order, but for those that
+    /// are sent again after a lost connection. They are no transaction: others may run between them.
     ///
     /// # Errors
     /// None of its own: one command's failure is that command's result.
@@ -155,10 +162,13 @@ impl Lane {
         commands: &[Command],
         policy: Policy,
     ) -> Vec<Result<Reply, Error>> {
-        let deadline = Instant::now() + self.deadline;
-        let all = commands
-            .iter()
-            .map(|command| self.send(command, policy, deadline));
+        let deadline = until(self.deadline);
+        // Who waits for a connection is woken in any order; who finds one sends in the order of being asked.
+        let _ = self.lane.ready(deadline).await;
+        let all = commands.iter().map(async |command| {
+            admit(command, policy)?;
+            self.send(command, policy, deadline).await
+        });
         futures_util::future::join_all(all).await
     }
 }

@@ -1,13 +1,17 @@
 //! All lanes of one server.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
+use super::supervisor::Supervised;
 use super::{Blocking, CommandLane, Heartbeat};
 use crate::builder::Settings;
 use crate::connections::{Connections, Slot};
-use crate::error::BuildError;
+use crate::error::{BuildError, BuildErrorKind};
 use crate::push::Push;
 use crate::topology::Endpoint;
 
@@ -20,6 +24,8 @@ pub(crate) struct Lanes {
     push: Mutex<Option<Arc<Push>>>,
     heartbeat: Mutex<Option<Arc<Heartbeat>>>,
     maintenance: Mutex<Option<Arc<Counted<CommandLane>>>>,
+    blocking: Mutex<Vec<Weak<Supervised>>>,
+    closed: AtomicBool,
 }
 
 /// A lane and its place among the connections.
@@ -43,6 +49,8 @@ impl Lanes {
             push: Mutex::new(None),
             heartbeat: Mutex::new(None),
             maintenance: Mutex::new(None),
+            blocking: Mutex::default(),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -59,7 +67,7 @@ impl Lanes {
     }
 
     pub(crate) fn push(&self) -> Result<Arc<Push>, BuildError> {
-        first_use(&self.push, || {
+        self.first_use(&self.push, || {
             let slot = self.connections.open("push")?;
             Ok(Push::start(
                 self.endpoint.clone(),
@@ -70,7 +78,7 @@ impl Lanes {
     }
 
     pub(crate) fn heartbeat(&self) -> Result<Arc<Heartbeat>, BuildError> {
-        first_use(&self.heartbeat, || {
+        self.first_use(&self.heartbeat, || {
             let slot = self.connections.open("heartbeat")?;
             Heartbeat::start(
                 self.endpoint.clone(),
@@ -83,7 +91,7 @@ impl Lanes {
 
     /// The lane that walks and copies, so that nobody waits behind it.
     pub(crate) fn maintenance(&self) -> Result<Arc<CommandLane>, BuildError> {
-        let made = first_use(&self.maintenance, || {
+        let made = self.first_use(&self.maintenance, || {
             command_lane(
                 &self.endpoint,
                 self.settings,
@@ -96,22 +104,66 @@ impl Lanes {
 
     /// A new one at each call: blocking commands never share a connection.
     pub(crate) fn blocking(&self) -> Result<Blocking, BuildError> {
-        Ok(Blocking::start(
+        let mut all = self.blocking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_open()?;
+        let made = Blocking::start(
             self.endpoint.clone(),
             self.settings.tuning(),
             self.settings.deadline,
             self.connections.open("blocking")?,
-        ))
+        );
+        all.retain(|one| one.strong_count() > 0);
+        all.push(made.connection());
+        Ok(made)
     }
 
     /// Waits for commands under way, at most this long, then ends every lane.
     pub(crate) async fn shutdown_within(&self, limit: Duration) {
+        // Before any cell is looked into: whoever comes to it later finds this.
+        self.closed.store(true, Ordering::SeqCst);
         if let Some(push) = taken(&self.push) {
             push.close();
         }
-        drop(taken(&self.heartbeat));
-        drop(taken(&self.maintenance));
-        self.command().drain(limit).await;
+        let (heartbeat, maintenance) = (taken(&self.heartbeat), taken(&self.maintenance));
+        let others = [
+            heartbeat.as_ref().map(|heartbeat| heartbeat.lane()),
+            maintenance.as_ref().map(|maintenance| &maintenance.lane),
+        ];
+        let all = others.into_iter().flatten().chain([self.command()]);
+        join_all(all.map(|lane| lane.drain(limit))).await;
+        // Last: an element that a blocking command took is still good for somebody.
+        let blocking =
+            std::mem::take(&mut *self.blocking.lock().unwrap_or_else(PoisonError::into_inner));
+        for connection in blocking.iter().filter_map(Weak::upgrade) {
+            connection.close();
+        }
+    }
+
+    fn is_open(&self) -> Result<(), BuildError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(BuildError::new(
+                BuildErrorKind::Shutdown,
+                "the handle was shut down; connect anew",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a cell holds, made if it is empty.
+    fn first_use<T>(
+        &self,
+        cell: &Mutex<Option<Arc<T>>>,
+        make: impl FnOnce() -> Result<T, BuildError>,
+    ) -> Result<Arc<T>, BuildError> {
+        // A lane that could not be made leaves the cell empty.
+        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_open()?;
+        if let Some(made) = &*cell {
+            return Ok(made.clone());
+        }
+        let made = Arc::new(make()?);
+        *cell = Some(made.clone());
+        Ok(made)
     }
 }
 
@@ -132,21 +184,6 @@ fn command_lane(
         lane: Arc::new(lane),
         _slot: slot,
     })
-}
-
-/// What a cell holds, made if it is empty.
-fn first_use<T>(
-    cell: &Mutex<Option<Arc<T>>>,
-    make: impl FnOnce() -> Result<T, BuildError>,
-) -> Result<Arc<T>, BuildError> {
-    // A lane that could not be made leaves the cell empty.
-    let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(made) = &*cell {
-        return Ok(made.clone());
-    }
-    let made = Arc::new(make()?);
-    *cell = Some(made.clone());
-    Ok(made)
 }
 
 fn taken<T>(cell: &Mutex<Option<Arc<T>>>) -> Option<Arc<T>> {

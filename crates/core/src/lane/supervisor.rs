@@ -142,10 +142,13 @@ impl Supervised {
         self.told.listen()
     }
 
-    /// Stops, and ends the connection.
+    /// Stops, and ends the connection under whoever still waits for a reply.
     pub(crate) fn close(&self) {
         self.task.abort();
-        self.state.send_replace(State::Closed);
+        if let State::Up(client) = self.state.send_replace(State::Closed) {
+            client.abort();
+        }
+        self.told.end();
     }
 }
 
@@ -165,7 +168,7 @@ fn found(state: &State) -> Option<Result<Client, Error>> {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Shutdown, "the handle was shut down")
 }
 
@@ -188,10 +191,11 @@ impl Supervisor {
         loop {
             match Client::connect(&self.endpoint, self.tuning).await {
                 Ok(client) => {
-                    let up = self.gauge.up();
+                    let (up, since) = (self.gauge.up(), Instant::now());
                     self.serve(client).await;
                     drop(up);
                     self.gauge.lost();
+                    tokio::time::sleep(self.backoff.after(since.elapsed())).await;
                 }
                 Err(failure) => {
                     let error =
@@ -208,7 +212,6 @@ impl Supervisor {
         if self.away {
             tracing::info!(target: "russet::core", server = %self.endpoint, "connected again");
         }
-        self.backoff.reset();
         self.away = false;
         self.vitals.answered();
         let scripts = self
@@ -220,14 +223,14 @@ impl Supervisor {
             // A user who may not load, or a server that is busy, is met again by the call itself.
             let _ = client.send(&script.load(), PING_WITHIN).await;
         }
-        self.state.send_replace(State::Up(client.clone()));
+        self.turn(State::Up(client.clone()));
         self.told.tell(Event::Up);
         loop {
             tokio::select! {
                 () = client.ended() => {
                     tracing::debug!(target: "russet::core", server = %self.endpoint, "connection lost; connecting again");
                     // One try before anybody is told: most losses are a restart or an idle cut, over in no time.
-                    self.state.send_replace(State::Connecting);
+                    self.turn(State::Connecting);
                     let lost = Error::new(ErrorKind::Unavailable, format!("the connection to {} was lost", self.endpoint));
                     self.told.tell(Event::Down(lost));
                     return;
@@ -258,6 +261,17 @@ impl Supervisor {
             tracing::warn!(target: "russet::core", server = %self.endpoint, %error, "server away; trying on");
             self.told.tell(Event::Down(error.clone()));
         }
-        self.state.send_replace(State::Down(error));
+        self.turn(State::Down(error));
+    }
+
+    /// A lane that was closed meanwhile stays so.
+    fn turn(&self, next: State) {
+        self.state.send_if_modified(|state| {
+            let open = !matches!(state, State::Closed);
+            if open {
+                *state = next;
+            }
+            open
+        });
     }
 }

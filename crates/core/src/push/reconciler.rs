@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Target;
 use super::registry::Registry;
@@ -46,12 +46,12 @@ impl Reconciler {
             match Client::connect(&self.endpoint, self.tuning).await {
                 Ok(client) => {
                     told = false;
-                    self.backoff.reset();
-                    let up = self.gauge.up();
+                    let (up, since) = (self.gauge.up(), Instant::now());
                     self.serve(client).await;
                     drop(up);
                     self.gauge.lost();
                     self.registry.lost();
+                    tokio::time::sleep(self.backoff.after(since.elapsed())).await;
                 }
                 Err(failure) => {
                     if !told {
@@ -59,9 +59,9 @@ impl Reconciler {
                         let error = classify::connect(&failure, &self.endpoint.to_string());
                         tracing::warn!(target: "russet::core", server = %self.endpoint, %error, "subscriptions away; trying on");
                     }
+                    tokio::time::sleep(self.backoff.next()).await;
                 }
             }
-            tokio::time::sleep(self.backoff.next()).await;
         }
     }
 
@@ -85,6 +85,8 @@ impl Reconciler {
             client: &client,
             targets: HashSet::new(),
         };
+        let mut audit = tokio::time::interval(PROBE_EVERY);
+        audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             if let Err(failure) = held.reconcile(&self.registry).await {
                 tracing::debug!(target: "russet::core", server = %self.endpoint, ?failure, "subscriptions: a new connection");
@@ -93,7 +95,7 @@ impl Reconciler {
             tokio::select! {
                 () = client.ended() => break,
                 () = self.registry.changed() => {}
-                () = tokio::time::sleep(PROBE_EVERY) => {
+                _ = audit.tick() => {
                     if let Err(failure) = held.audit().await {
                         tracing::warn!(
                             target: "russet::core", server = %self.endpoint, ?failure,
@@ -119,17 +121,22 @@ impl Held<'_> {
     /// Subscribes what is missing and ends what is left over. Fails only if the connection cannot be trusted any more.
     async fn reconcile(&mut self, registry: &Registry) -> Result<(), Failure> {
         let wanted: HashSet<Target> = registry.targets().into_iter().collect();
+        let mut ended = false;
         for target in self
             .targets
             .difference(&wanted)
             .cloned()
             .collect::<Vec<_>>()
         {
-            self.client
-                .unsubscribe(target.kind(), &[name(&target)])
-                .await?;
-            self.fence().await?;
+            let gone = [name(&target)];
+            let sent = self.client.unsubscribe(target.kind(), &gone);
+            answered(sent).await?;
             self.targets.remove(&target);
+            ended = true;
+        }
+        if ended {
+            // One round trip for them all.
+            self.fence().await?;
         }
         for target in &self.targets {
             registry.confirm_held(target);
@@ -160,7 +167,7 @@ impl Held<'_> {
                 }
                 Ok(())
             }
-            Err(refusal) if refusal.cause == Cause::Answer => {
+            Err(refusal) if refusal.cause == Cause::Answer && !is_passing(&refusal) => {
                 self.realign().await?;
                 match targets {
                     [target] => registry.refuse(target, classify::command("SUBSCRIBE", refusal)),
@@ -180,21 +187,26 @@ impl Held<'_> {
     /// Sends a subscription and waits until the server has dealt with it.
     async fn ask(&self, kind: Kind, targets: &[&Target]) -> Result<(), Failure> {
         let names: Vec<&str> = targets.iter().map(|target| name(target)).collect();
-        self.client.subscribe(kind, &names).await?;
         if kind == Kind::Sharded {
-            Ok(())
-        } else {
-            self.fence().await
+            // These wait for their answers, each.
+            for &name in &names {
+                answered(self.client.subscribe(kind, &[name])).await?;
+            }
+            return Ok(());
         }
+        answered(self.client.subscribe(kind, &names)).await?;
+        self.fence().await
     }
 
     /// A command behind a subscription: commands of one connection are dealt with in order, so its reply proves that
     /// the subscription was, too. A refusal comes as its error, because fred hands it to the next command.
     async fn fence(&self) -> Result<(), Failure> {
-        self.client
-            .send(&Command::new("PING"), ANSWER_WITHIN)
-            .await
-            .map(drop)
+        let ping = self.client.send(&Command::new("PING"), ANSWER_WITHIN).await;
+        match ping {
+            // A user who may not PING is answered in order as well.
+            Err(failure) if is_about_ping(&failure) => Ok(()),
+            ping => ping.map(drop),
+        }
     }
 
     /// After a refusal one reply is left over. It is dropped if it comes while nothing waits; that it is gone is proven
@@ -259,6 +271,33 @@ impl Held<'_> {
         }
         Ok(())
     }
+}
+
+/// fred lets some subscriptions wait for their answer, and for ever.
+async fn answered(sent: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let late = |_| Failure {
+        cause: Cause::Timeout,
+        text: "no answer to a subscription".to_owned(),
+    };
+    tokio::time::timeout(ANSWER_WITHIN, sent)
+        .await
+        .map_err(late)?
+}
+
+/// Whether a server that refuses now may not a moment later; asked again on a new connection.
+fn is_passing(failure: &Failure) -> bool {
+    let code = failure.text.split(' ').next().unwrap_or_default();
+    matches!(
+        code,
+        "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "TRYAGAIN"
+    )
+}
+
+/// A refused PING names the command; a refused subscription, whose error the next command gets, another one.
+fn is_about_ping(failure: &Failure) -> bool {
+    failure.cause == Cause::Answer
+        && failure.text.starts_with("NOPERM")
+        && failure.text.contains("'ping'")
 }
 
 fn name(target: &Target) -> &str {

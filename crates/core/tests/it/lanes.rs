@@ -231,7 +231,7 @@ async fn lanes_are_made_when_used_and_bounded() {
 #[tokio::test]
 async fn a_server_says_what_it_is_and_a_restricted_user_is_no_error() {
     let (server, redis, _) = world().await;
-    let info = redis.server(TEST).info().await;
+    let info = redis.server(TEST).info().await.unwrap();
     let version = server.version();
     assert_eq!(
         info.version,
@@ -249,7 +249,7 @@ async fn a_server_says_what_it_is_and_a_restricted_user_is_no_error() {
     let redis = Redis::connect(&format!("redis://app:pw@{}", server.address()))
         .await
         .unwrap();
-    let restricted = redis.server(TEST).info().await;
+    let restricted = redis.server(TEST).info().await.unwrap();
     assert_eq!(
         restricted.eviction_policy, None,
         "unknown is not a green check"

@@ -14,12 +14,14 @@ mod cancellation;
 mod command;
 mod credentials;
 mod fred_claims;
+mod gate;
 mod lanes;
 mod push;
 mod recovery;
 mod refusals;
 mod replies;
 mod script;
+mod shutdown;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;

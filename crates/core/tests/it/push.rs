@@ -242,6 +242,74 @@ async fn a_connection_that_died_in_silence_is_found() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_ping_subscribes() {
+    let server = Server::builder()
+        .acl_user("app on >pw ~* &* +@all -ping")
+        .start();
+    let url = format!("redis://app:pw@{}", server.address());
+    let redis = Redis::connect(&url).await.unwrap();
+    let stem = redis.namespace("t").unwrap().stem("channel", "it").unwrap();
+    let on = redis.server(TEST);
+    let mut subscription = on.subscribe(Target::Channel(stem.key("c"))).await.unwrap();
+    server.command(&["PUBLISH", "t:channel:it:c", "hello"]);
+    assert_eq!(payload(&mut subscription).await, "hello");
+    drop(subscription);
+    let other = on.subscribe(Target::Channel(stem.key("d"))).await.unwrap();
+    let count = || server.command(&["PUBSUB", "NUMSUB", "t:channel:it:c"]);
+    let deadline = Instant::now() + SOON;
+    while count().as_array().unwrap()[1].as_int() != Some(0) {
+        assert!(Instant::now() < deadline, "still subscribed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_refuses_for_now_only() {
+    let server = Server::builder()
+        .config("busy-reply-threshold", "50")
+        .start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let stem = redis.namespace("t").unwrap().stem("channel", "it").unwrap();
+    let on = redis.server(TEST);
+    let mut first = on
+        .subscribe(Target::Channel(stem.key("first")))
+        .await
+        .unwrap();
+    let mut script = server.connection();
+    let endless =
+        std::thread::spawn(move || script.command(&["EVAL", "while true do end", "0"]).is_ok());
+    while server.command(&["PING"]).as_error().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = on
+        .subscribe(Target::Channel(stem.key("second")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    server.command(&["SCRIPT", "KILL"]);
+    endless.join().unwrap();
+    let mut second = on
+        .subscribe(Target::Channel(stem.key("second")))
+        .await
+        .unwrap();
+    for (name, subscription) in [("first", &mut first), ("second", &mut second)] {
+        let deadline = Instant::now() + SOON;
+        // Publishes until it is heard: the first one's new connection may not stand yet.
+        loop {
+            assert!(Instant::now() < deadline, "{name} hears nothing");
+            server.command(&["PUBLISH", &format!("t:channel:it:{name}"), "hello"]);
+            let soon = Duration::from_millis(50);
+            match tokio::time::timeout(soon, subscription.next()).await {
+                Ok(Some(Delivery::Message { .. })) => break,
+                Ok(None) => panic!("{name} has ended"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_channel_is_told_and_harms_no_other() {
     let server = Server::start();
     server.command(&[

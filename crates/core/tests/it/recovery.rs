@@ -120,6 +120,32 @@ async fn after_shutdown_nothing_is_sent_and_no_connection_is_left() {
     }
 }
 
+/// A server that takes connections and hangs up at once is met with pauses, not with a storm.
+#[tokio::test]
+async fn connections_that_die_young_are_not_made_at_once_again() {
+    let server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let made = || {
+        let stats = server.command(&["INFO", "stats"]);
+        let text = stats.as_str().unwrap().to_owned();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    let (before, started) = (made(), Instant::now());
+    let mut killer = server.connection();
+    while started.elapsed() < Duration::from_millis(1500) {
+        killer
+            .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (many, ours) = (made() - before, 3);
+    assert!(many < 30 + ours, "{many} connections in 1.5 s");
+    assert!(back(&redis.on(TEST)).await < Duration::from_secs(2));
+}
+
 #[tokio::test]
 async fn dropping_the_last_handle_ends_the_connection() {
     let server = Server::start();

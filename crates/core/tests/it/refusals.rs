@@ -51,7 +51,7 @@ async fn a_user_who_may_only_read_and_write() {
     let redis = Redis::connect(&url).await.unwrap();
     let lane = redis.on(TEST);
     set(&lane).await.unwrap();
-    let info = redis.server(TEST).info().await;
+    let info = redis.server(TEST).info().await.unwrap();
     assert_eq!(info.eviction_policy, None, "unknown is no policy: {info:?}");
     // Neither good nor bad is known by a PING that is refused.
     let found = redis.server(TEST).probe(Duration::from_secs(1)).await;
