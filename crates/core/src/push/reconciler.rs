@@ -304,3 +304,27 @@ fn name(target: &Target) -> &str {
     // Checked when the subscription was made.
     std::str::from_utf8(target.key().as_bytes()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> Failure {
+        Failure {
+            cause: Cause::Answer,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        assert!(is_passing(&answer("CLUSTERDOWN Hash slot not served")));
+        assert!(!is_passing(&answer(
+            "NOPERM No permissions to access a channel"
+        )));
+        let ping = "NOPERM User app has no permissions to run the 'ping' command";
+        let subscribe = "NOPERM User app has no permissions to run the 'subscribe' command";
+        assert!(is_about_ping(&answer(ping)));
+        assert!(!is_about_ping(&answer(subscribe)));
+    }
+}
