@@ -68,6 +68,16 @@ fn get(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
     benchmark(scenario, server, time, rate, &args, 1.0)
 }
 
+/// What one command could do at best: 64 keys in a MGET, 64 connections, one command at a time.
+pub(crate) fn mget(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let keys = KEYS.to_string();
+    let mut args = vec!["-c", "64", "-r", &keys, "MGET"];
+    args.extend(std::iter::repeat_n("key:__rand_int__", 64));
+    let mut row = benchmark(scenario, server, time, 60_000, &args, 64.0)?;
+    "limit-mget64".clone_into(&mut row.system);
+    Ok(row)
+}
+
 /// The same call: 64 keys, or one; eight connections, one call at a time.
 fn script(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
     let hash = server.command(&["SCRIPT", "LOAD", TOKEN_BUCKET]);

@@ -74,6 +74,9 @@ fn main() -> Outcome {
             }
             if let (Some(limit), true) = (&limit, scenario.has("limit")) {
                 all.push(limit.measure(scenario, &server, time)?);
+                if scenario.id == "get_256" {
+                    all.push(limit::mget(scenario, &server, time)?);
+                }
             }
         }
         rows.extend(table::medians(all));
@@ -83,10 +86,15 @@ fn main() -> Outcome {
     }
     let folder = root.join("target/bench");
     std::fs::create_dir_all(&folder)?;
-    let file = folder.join("core.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&rows)?)?;
     table::print(&rows);
     table::verdicts(&rows);
-    println!("written to target/bench/core.json");
+    // A part, or a quick look, is not what a report is made of.
+    let name = if only.is_some() || quick {
+        "core-part.json"
+    } else {
+        "core.json"
+    };
+    std::fs::write(folder.join(name), serde_json::to_string_pretty(&rows)?)?;
+    println!("written to target/bench/{name}");
     Ok(())
 }

@@ -196,6 +196,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_call_too_many_is_told_at_once() {
+        let bounds = Bounds {
+            waiting: 2,
+            ..Bounds::new(128, 1)
+        };
+        let (log, batcher) = batcher(bounds);
+        let made = calls(&batcher, 1..4).await;
+        let error = batcher.call(4).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        assert!(!error.may_have_executed());
+        log.lands.add_permits(10);
+        for call in made {
+            call.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn a_crash_in_a_flight_is_its_own_callers_alone() {
         let (log, batcher) = batcher(Bounds::new(128, 1));
         let first = calls(&batcher, [13]).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::supervisor::Supervised;
 use crate::call::{classify, until};
@@ -58,13 +58,14 @@ impl Blocking {
         wait: Duration,
     ) -> Result<T, Error> {
         let told = |error: Error| error.on(command.operation(), command.first_key());
+        let over = until(wait.saturating_add(self.deadline));
         let client = self
             .connection
             .client(until(self.deadline))
             .await
             .map_err(told)?;
         let mut guard = Guard(Some((&self.connection, &client)));
-        let limit = wait.saturating_add(self.deadline);
+        let limit = over.saturating_duration_since(Instant::now());
         let reply = Box::pin(client.send_blocking(command, limit)).await;
         // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
         if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {

@@ -26,7 +26,7 @@ pub(crate) fn unread(concern: Concern) -> Option<String> {
     let is_read = CONCERNS.iter().any(|(variable, _)| *variable == name);
     (!is_read && std::env::var_os(name).is_some()).then(|| {
         format!(
-            "{name} is set and nobody has read it, so {} goes where the rest goes; give the builder              `Topology::from_env()?.read(concern)?`",
+            "{name} is set and nobody has read it, so {} goes where the rest goes; give the builder `Topology::from_env()?.read(concern)?`",
             concern.name()
         )
     })

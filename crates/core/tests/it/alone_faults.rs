@@ -82,6 +82,47 @@ async fn a_server_stopped_for_a_while() {
     assert!(matches!(events.next().await, Some(Event::Up)));
 }
 
+/// It stays stopped: who calls, connects or shuts down is answered all the same, and nothing is left.
+#[tokio::test]
+async fn a_server_stopped_for_ever() {
+    let _alone = ALONE.lock().await;
+    let server = Server::start();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let (redis, lane) = connect(&server.url()).await;
+    server.pause();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(size(30, 3)) {
+        let (answer, took) = ping(&lane).await;
+        assert!(answer.is_err() && took < BOUND, "{took:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let started = Instant::now();
+    let late = Redis::builder()
+        .url(&server.url())
+        .connect_timeout(LIMIT)
+        .connect()
+        .await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
+    let started = Instant::now();
+    redis.shutdown_within(LIMIT).await;
+    assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
+    let until = Instant::now() + RECOVERY;
+    while tasks() > before {
+        assert!(
+            Instant::now() < until,
+            "{} tasks are left",
+            tasks() - before
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_connection_black_holed_one_way() {
     let _alone = ALONE.lock().await;

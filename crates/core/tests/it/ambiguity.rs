@@ -122,6 +122,41 @@ async fn a_command_that_only_may_run_once_is_sent_once() {
     assert_eq!(world.proxy.seen("INCR"), 2);
 }
 
+/// Each call of a flight whose reply is lost may have run; those of one that never left did not.
+#[tokio::test]
+async fn a_flight_whose_reply_is_lost_leaves_every_call_in_doubt() {
+    static INCREMENT: Script = Script::new(
+        "local out = {} for i, key in ipairs(KEYS) do out[i] = redis.call('INCR', key) end return out",
+    );
+    let world = World::new().await;
+    let calls = world
+        .lane
+        .script_calls(&INCREMENT, [""; 0], Policy::AtMostOnce);
+    let stem = Key::raw("warm");
+    calls.call(stem, [0; 0]).await.unwrap();
+    let all = || (0..20).map(|n| calls.call(Key::raw(format!("flight:{n}")), [0; 0]));
+    for (fault, doubt) in [
+        (Fault::DropReply(After::Close), true),
+        (
+            Fault::RejectReply("LOADING Redis is loading the dataset in memory".to_owned()),
+            false,
+        ),
+    ] {
+        let sent = world.proxy.seen("EVALSHA");
+        world.proxy.inject(Match::command("EVALSHA"), fault);
+        for call in futures_util::future::join_all(all()).await {
+            assert_eq!(call.unwrap_err().may_have_executed(), doubt);
+        }
+        assert!(
+            world.proxy.seen("EVALSHA") - sent < 10,
+            "they shared flights"
+        );
+        world.proxy.heal();
+    }
+    let first = world.server.command(&["GET", "flight:0"]);
+    assert_eq!(first.as_int(), Some(1), "what was in doubt had run, once");
+}
+
 #[tokio::test]
 async fn an_idempotent_command_is_sent_again() {
     let world = World::new().await;

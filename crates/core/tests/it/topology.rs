@@ -1,7 +1,11 @@
 //! One Redis, several databases, a server for each concern: by configuration alone.
 
+use std::time::{Duration, Instant};
+
 use russet_core::{Bytes, Command, Concern, Endpoint, Key, Lane, Policy, Redis, Topology};
 use russet_testkit::{Server, resp::Value};
+
+use super::TEST;
 
 const CACHE: Concern = Concern::new("cache", "CACHE_REDIS_URL");
 const LIMITS: Concern = Concern::new("ratelimit", "RATE_LIMIT_REDIS_URL");
@@ -163,5 +167,74 @@ fn a_configuration_file_s_faults_are_told_without_its_secrets() {
         "server = 3",
     ] {
         assert!(toml::from_str::<Topology>(typo).is_err(), "{typo}");
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket() {
+    let server = Server::builder().unix_socket().start();
+    let url = server.url();
+    assert!(url.starts_with("redis+unix:///"), "{url}");
+    let redis = Redis::connect(&url).await.unwrap();
+    let lane = redis.on(TEST);
+    let set = Command::new("SET").key(&Key::raw("k")).arg("v");
+    lane.run::<()>(set, Policy::Idempotent).await.unwrap();
+    assert_eq!(server.command(&["GET", "k"]).as_str(), Some("v"));
+    server.kill();
+    server.restart();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while lane.getter().get(Key::raw("k")).await.is_err() {
+        assert!(Instant::now() < deadline, "the socket is not found again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The process's own variables, as a service has them: in a process of its own, whose variables they are.
+#[test]
+fn a_service_says_nothing_and_its_variables_everything() {
+    let server = Server::builder().password("pw").start();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "topology::the_service_itself", "--nocapture"])
+        .env("RUSSET_TEST_IS_SERVICE", "1")
+        .env("REDIS_URL", format!("redis://{}/3", server.address()))
+        .env("REDIS_PASSWORD", "pw")
+        .env("REDIS_PREFIX", "shop")
+        .env(
+            "CACHE_REDIS_URL",
+            format!("redis://:pw@{}/5", server.address()),
+        )
+        .output()
+        .unwrap();
+    assert!(
+        child.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&child.stdout),
+        String::from_utf8_lossy(&child.stderr)
+    );
+    for (database, key) in [("3", "shop:other:it:k"), ("5", "shop:cache:it:k")] {
+        let mut connection = server.connection();
+        connection.command(&["SELECT", database]).unwrap();
+        let kept = connection.command(&["GET", key]).unwrap();
+        assert_eq!(kept.as_str(), Some("v"), "{key}");
+    }
+}
+
+/// What the test above runs.
+#[tokio::test]
+async fn the_service_itself() {
+    if std::env::var_os("RUSSET_TEST_IS_SERVICE").is_none() {
+        return;
+    }
+    const OTHER: Concern = Concern::new("other", "OTHER_REDIS_URL");
+    let redis = Redis::from_env().await.unwrap();
+    let ns = redis.namespace_from_env().unwrap();
+    for concern in [OTHER, CACHE] {
+        let key = ns.stem(concern.name(), "it").unwrap().key("k");
+        let set = Command::new("SET").key(&key).arg("v");
+        redis
+            .on(concern)
+            .run::<()>(set, Policy::Idempotent)
+            .await
+            .unwrap();
     }
 }
