@@ -159,9 +159,8 @@ async fn ten_thousand_callers_when_the_server_dies() {
     let server = Server::start();
     let (_redis, lane) = connect(&server.url()).await;
     let callers = usize::try_from(size(10_000, 2_000)).unwrap();
-    // What the allocator keeps settles in the first rounds; what is left behind would add up.
     let mut resident_after = Vec::new();
-    for round in 0..6 {
+    for round in 0..size(10, 6) {
         recovery(&lane).await;
         // Paused first, so that all of them are on their way when it dies.
         server.pause();
@@ -187,9 +186,13 @@ async fn ten_thousand_callers_when_the_server_dies() {
         assert!(took < RECOVERY, "round {round}: back after {took:?}");
     }
     println!("resident after each round, in MiB: {resident_after:?}");
-    let (early, late) = resident_after.split_at(3);
+    // One round's number is the allocator's mood, ± 15 MiB; what is left behind, 1 KiB a caller, would lift the last ones all.
+    let (early, late) = (
+        &resident_after[..3],
+        &resident_after[resident_after.len() - 3..],
+    );
     assert!(
-        late.iter().max() <= early.iter().max().map(|most| most + 16).as_ref(),
+        late.iter().min() <= early.iter().max().map(|most| most + 8).as_ref(),
         "{resident_after:?} MiB"
     );
 }
