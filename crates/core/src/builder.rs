@@ -158,6 +158,12 @@ impl Builder {
             Duration::from_millis(10),
         )?;
         bound("deadline", settings.deadline, Duration::from_millis(1))?;
+        if settings.default_ttl.is_zero() {
+            return Err(BuildError::new(
+                BuildErrorKind::Limit,
+                "the default TTL is zero; nothing would be kept",
+            ));
+        }
         if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&settings.max_in_flight) {
             return Err(BuildError::new(
                 BuildErrorKind::Limit,

@@ -46,7 +46,7 @@ impl Endpoint {
     /// # Errors
     /// A URL that cannot be meant. No error shows a part of it that may be a password.
     pub fn parse(url: &str) -> Result<Self, BuildError> {
-        url::parse(url)
+        url::parse(url, None)
     }
 
     /// As whom to connect, instead of what the URL says. Asked for again at every connect.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::url::{self, Fill};
 use super::{Address, Credentials, Endpoint, Login, Tls, Topology};
 use crate::concern::Concern;
 use crate::error::{BuildError, BuildErrorKind};
@@ -151,7 +152,7 @@ impl Environment<'_> {
         let name = "UPSTASH_REDIS_URL";
         let token = self.read("UPSTASH_REDIS_TOKEN").map(Login::password);
         let Some(host) = url.trim().strip_prefix("https://") else {
-            let mut endpoint = parse(name, url)?;
+            let mut endpoint = parse(name, url, None)?;
             if let (true, Some(token)) = (endpoint.credentials.is_none(), token) {
                 endpoint = endpoint.credentials(Credentials::fixed(token));
             }
@@ -163,7 +164,11 @@ impl Environment<'_> {
                 "is not set, and UPSTASH_REDIS_URL is an https address",
             ));
         };
-        let endpoint = parse(name, &format!("rediss://{}", host.trim_end_matches('/')))?;
+        let endpoint = parse(
+            name,
+            &format!("rediss://{}", host.trim_end_matches('/')),
+            None,
+        )?;
         if !endpoint.credentials.is_none() {
             return Err(wrong(
                 name,
@@ -178,27 +183,28 @@ impl Environment<'_> {
     }
 
     fn parse(&self, name: &str, url: &str) -> Result<Endpoint, BuildError> {
-        let mut endpoint = parse(name, url)?;
-        if endpoint.credentials.is_none() {
-            endpoint.credentials = self.password()?;
-        }
-        self.with_tls(endpoint)
+        let file = self.password_file()?;
+        let from_file =
+            |user: Option<&str>| Credentials::from_file(user, file.as_deref().unwrap_or_default());
+        let from_var = |user: Option<&str>| Credentials::from_var(user, "REDIS_PASSWORD");
+        let fill: Option<Fill<'_>> = match (&file, self.read("REDIS_PASSWORD")) {
+            (Some(_), _) => Some(&from_file),
+            (None, Some(_)) => Some(&from_var),
+            (None, None) => None,
+        };
+        self.with_tls(parse(name, url, fill)?)
     }
 
-    /// `REDIS_PASSWORD` or `REDIS_PASSWORD_FILE`; both are read again at every connect.
-    fn password(&self) -> Result<Credentials, BuildError> {
-        match (
-            self.read("REDIS_PASSWORD"),
-            self.read("REDIS_PASSWORD_FILE"),
-        ) {
-            (None, None) => Ok(Credentials::none()),
-            (Some(_), None) => Ok(Credentials::from_var(None, "REDIS_PASSWORD")),
-            (None, Some(path)) => Ok(Credentials::from_file(None, path)),
-            (Some(_), Some(_)) => Err(wrong(
+    /// `REDIS_PASSWORD_FILE`, which stands instead of `REDIS_PASSWORD`; both are read again at every connect.
+    fn password_file(&self) -> Result<Option<String>, BuildError> {
+        let file = self.read("REDIS_PASSWORD_FILE");
+        if file.is_some() && self.read("REDIS_PASSWORD").is_some() {
+            return Err(wrong(
                 "REDIS_PASSWORD",
                 "and REDIS_PASSWORD_FILE are both set; leave one of them out",
-            )),
+            ));
         }
+        Ok(file)
     }
 
     /// `REDIS_TLS_CA_FILE`, `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`, for URLs that ask for TLS.
@@ -231,8 +237,8 @@ impl Environment<'_> {
     }
 }
 
-fn parse(name: &str, url: &str) -> Result<Endpoint, BuildError> {
-    Endpoint::parse(url).map_err(|e| BuildError::new(e.kind(), format!("{name}: {e}")))
+fn parse(name: &str, url: &str, fill: Option<Fill<'_>>) -> Result<Endpoint, BuildError> {
+    url::parse(url, fill).map_err(|e| BuildError::new(e.kind(), format!("{name}: {e}")))
 }
 
 fn wrong(name: &str, what: &str) -> BuildError {
@@ -287,6 +293,11 @@ mod tests {
         );
         let found = endpoint(&[("REDIS_URL", "redis://:url@h"), ("REDIS_PASSWORD", "pw")]);
         assert_eq!(found.credentials, login(None, "url"));
+        let found = endpoint(&[("REDIS_URL", "redis://app@h"), ("REDIS_PASSWORD", "pw")]);
+        assert_eq!(
+            found.credentials,
+            Credentials::from_var(Some("app"), "REDIS_PASSWORD")
+        );
         let found = endpoint(&[("REDIS_PASSWORD_FILE", "/run/secrets/redis")]);
         assert_eq!(
             found.credentials,

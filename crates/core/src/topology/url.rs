@@ -14,8 +14,11 @@ const SENTINEL_FORM: &str =
 const DEFAULT_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
+/// Where the password of a URL without one comes from, for the user that the URL names.
+pub(crate) type Fill<'a> = &'a dyn Fn(Option<&str>) -> Credentials;
+
 /// Reads a URL. No error shows any part of the URL that may hold a password.
-pub(crate) fn parse(text: &str) -> Result<Endpoint, BuildError> {
+pub(crate) fn parse(text: &str, fill: Option<Fill<'_>>) -> Result<Endpoint, BuildError> {
     let text = text.trim();
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(wrong(
@@ -26,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Endpoint, BuildError> {
     let Scheme { tls, kind } = Scheme::parse(scheme)?;
     // Of several nodes the URL parser sees the first; the others are read as URLs of their own.
     let (first, others) = match kind {
-        Kind::Unix => return parse_unix(rest, tls),
+        Kind::Unix => return parse_unix(rest, tls, fill),
         Kind::Single => (rest.to_owned(), Vec::new()),
         Kind::Cluster | Kind::Sentinel => split_nodes(rest),
     };
@@ -72,7 +75,7 @@ pub(crate) fn parse(text: &str) -> Result<Endpoint, BuildError> {
     Ok(Endpoint {
         address,
         tls: tls.then(Tls::new),
-        credentials: credentials(&url)?,
+        credentials: credentials(&url, fill)?,
         database,
     })
 }
@@ -110,7 +113,7 @@ fn node(url: &Url, default_port: u16) -> Result<Node, BuildError> {
 }
 
 /// `redis+unix://[user:password@]/path/to/socket[?db=1]`
-fn parse_unix(rest: &str, tls: bool) -> Result<Endpoint, BuildError> {
+fn parse_unix(rest: &str, tls: bool, fill: Option<Fill<'_>>) -> Result<Endpoint, BuildError> {
     let form = "redis+unix://[user:password@]/path/to/redis.sock[?db=1]";
     if tls {
         return Err(wrong(
@@ -141,7 +144,7 @@ fn parse_unix(rest: &str, tls: bool) -> Result<Endpoint, BuildError> {
     Ok(Endpoint {
         address: Address::Unix(PathBuf::from(percent_decode(url.path(), "socket path")?)),
         tls: None,
-        credentials: credentials(&url)?,
+        credentials: credentials(&url, fill)?,
         database: number.map_or(Ok(0), |(_, number)| database(&number))?,
     })
 }
@@ -210,7 +213,7 @@ fn unknown_scheme(scheme: &str) -> BuildError {
     )
 }
 
-fn credentials(url: &Url) -> Result<Credentials, BuildError> {
+fn credentials(url: &Url, fill: Option<Fill<'_>>) -> Result<Credentials, BuildError> {
     let username = match url.username() {
         "" => None,
         name => Some(percent_decode(name, "user name")?),
@@ -219,12 +222,14 @@ fn credentials(url: &Url) -> Result<Credentials, BuildError> {
         None | Some("") => None,
         Some(password) => Some(Secret::new(percent_decode(password, "password")?)),
     };
-    match (username, password) {
-        (None, None) => Ok(Credentials::none()),
-        (username, Some(password)) => Ok(Credentials::fixed(Login { username, password })),
-        (Some(_), None) => Err(wrong(
+    match (username, password, fill) {
+        (username, Some(password), _) => Ok(Credentials::fixed(Login { username, password })),
+        (username, None, Some(fill)) => Ok(fill(username.as_deref())),
+        (None, None, None) => Ok(Credentials::none()),
+        (Some(_), None, None) => Err(wrong(
             BuildErrorKind::Url,
-            "the URL has a user and no password; write user:password@host (for a password alone, :password@host)",
+            "the URL has a user and no password; write user:password@host (for a password alone, :password@host), or, \
+             where the URL is a variable's, set REDIS_PASSWORD",
         )),
     }
 }
@@ -319,6 +324,10 @@ fn wrong(kind: BuildErrorKind, message: impl Into<String>) -> BuildError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Endpoint, BuildError> {
+        super::parse(text, None)
+    }
 
     fn node(host: &str, port: u16) -> Node {
         Node {

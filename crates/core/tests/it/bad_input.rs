@@ -158,4 +158,10 @@ async fn limits_outside_their_bounds() {
         .lazy()
         .unwrap_err();
     assert_eq!(error.kind(), BuildErrorKind::Limit);
+    let error = Redis::builder()
+        .url("redis://localhost")
+        .default_ttl(Duration::ZERO)
+        .lazy()
+        .unwrap_err();
+    assert_eq!(error.kind(), BuildErrorKind::Limit);
 }

@@ -192,16 +192,16 @@ async fn a_unix_socket() {
 /// The process's own variables, as a service has them: in a process of its own, whose variables they are.
 #[test]
 fn a_service_says_nothing_and_its_variables_everything() {
-    let server = Server::builder().password("pw").start();
+    let server = Server::builder().acl_user("app on >pw ~* &* +@all").start();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "topology::the_service_itself", "--nocapture"])
         .env("RUSSET_TEST_IS_SERVICE", "1")
-        .env("REDIS_URL", format!("redis://{}/3", server.address()))
+        .env("REDIS_URL", format!("redis://app@{}/3", server.address()))
         .env("REDIS_PASSWORD", "pw")
         .env("REDIS_PREFIX", "shop")
         .env(
             "CACHE_REDIS_URL",
-            format!("redis://:pw@{}/5", server.address()),
+            format!("redis://app:pw@{}/5", server.address()),
         )
         .output()
         .unwrap();
