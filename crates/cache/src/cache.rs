@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use russet_codec::Payload;
+use russet_codec::{DecodeError, Payload};
 use russet_core::{Bytes, Command, Error, Key, KeyPart, Lane, Namespace, Policy, Stem, part};
 
 use crate::builder::{Builder, Options};
@@ -227,6 +227,9 @@ where
         match wire::decode(&self.options.codec, &self.name, &place.id, &bytes) {
             Ok(value) => Ok(Some(Arc::new(value))),
             Err(error) => {
+                if matches!(error, DecodeError::ForeignValue) {
+                    self.reads.distrust("a cached value of another key");
+                }
                 tracing::debug!(target: "russet::cache", cache = %self.name, %error, "an unreadable value is a miss");
                 Ok(None)
             }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Codec, Error, Format, Inserted, Raw};
-use russet_core::{Command, ErrorKind, Policy};
+use russet_core::{Command, ErrorKind, Event, Policy, Redis};
+use russet_testkit::Server;
 use serde::{Deserialize, Serialize};
 
 use super::{cache, namespace};
@@ -127,8 +128,10 @@ async fn what_cannot_be_read_is_a_miss() {
 
 /// A value that stands under another key than it was stored for, as a mixed-up reply would make it seem.
 #[tokio::test]
-async fn another_key_s_value_is_a_miss() {
-    let ns = namespace().await;
+async fn another_key_s_value_is_a_miss_and_ends_its_connection() {
+    let server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let ns = redis.namespace("t").unwrap();
     let users = Cache::<u64, String>::builder(&ns, "users")
         .ttl(Duration::from_mins(1))
         .build()
@@ -143,8 +146,18 @@ async fn another_key_s_value_is_a_miss() {
             .await
             .unwrap()
     );
+    let mut events = redis.server(russet_cache::CONCERN).events();
     assert_eq!(users.get(&2).await.unwrap(), None);
-    assert!(users.get(&1).await.unwrap().is_some());
+    assert!(matches!(events.next().await, Some(Event::Replaced)));
+    assert!(matches!(events.next().await, Some(Event::Down(_))));
+    assert!(matches!(events.next().await, Some(Event::Up)));
+    // It was no mixed-up reply: it is stored so. The next connection is not given up for it.
+    for _ in 0..10 {
+        assert_eq!(users.get(&2).await.unwrap(), None);
+        assert!(users.get(&1).await.unwrap().is_some());
+    }
+    let more = tokio::time::timeout(Duration::from_millis(100), events.next()).await;
+    assert!(more.is_err(), "{more:?}");
 }
 
 #[tokio::test]

@@ -156,6 +156,10 @@ impl CommandLane {
         reply.map_err(|failure| classify::command(command.name(), failure))
     }
 
+    pub(crate) fn distrust(&self) -> bool {
+        self.connection.distrust()
+    }
+
     pub(crate) fn events(&self) -> Events {
         self.connection.events()
     }

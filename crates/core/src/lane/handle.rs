@@ -173,6 +173,22 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// Gives the connection up for a new one, because it answered what cannot be the answer: a value whose header belongs
+    /// to another key, say. A client that mixes replies up is caught by this, at most once in ten seconds, for a value
+    /// that somebody stored under a wrong key looks the same and stays.
+    ///
+    /// Commands under way end as on any lost connection.
+    pub fn distrust(&self, what: &'static str) {
+        if self.lane.distrust() {
+            tracing::error!(
+                target: "russet::core", concern = self.concern.name(), what,
+                "a reply may have been somebody else's; making a new connection"
+            );
+        }
+    }
+}
+
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lane({})", self.concern.name())

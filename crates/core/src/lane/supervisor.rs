@@ -21,6 +21,9 @@ use crate::topology::Endpoint;
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long it may take to give one.
 const PING_WITHIN: Duration = Duration::from_secs(1);
+/// How often a connection is given up for what it answered: a value that is stored under a wrong key is no connection's
+/// fault, and comes again on the next one.
+const DISTRUST_EVERY: Duration = Duration::from_secs(10);
 
 /// What callers of a lane find.
 #[derive(Clone)]
@@ -41,6 +44,7 @@ pub(crate) struct Supervised {
     vitals: Arc<Vitals>,
     scripts: Arc<Scripts>,
     told: Told,
+    distrusted: Mutex<Option<Instant>>,
     task: JoinHandle<()>,
 }
 
@@ -86,6 +90,7 @@ impl Supervised {
             vitals,
             scripts,
             told,
+            distrusted: Mutex::default(),
             task: tokio::spawn(supervisor.run()),
         }
     }
@@ -124,6 +129,24 @@ impl Supervised {
             }
             current
         });
+    }
+
+    /// Gives a connection up whose replies may be somebody else's; says whether it did.
+    pub(crate) fn distrust(&self) -> bool {
+        let mut last = self
+            .distrusted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() < DISTRUST_EVERY) {
+            return false;
+        }
+        let Some(Ok(client)) = found(&self.state.borrow()) else {
+            return false;
+        };
+        *last = Some(Instant::now());
+        self.told.tell(Event::Replaced);
+        self.abandon(&client);
+        true
     }
 
     pub(crate) fn vitals(&self) -> &Vitals {
