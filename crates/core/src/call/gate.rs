@@ -10,10 +10,7 @@ pub(crate) fn admit(command: &Command, policy: Policy) -> Result<(), Error> {
     };
     let error = BuildError::new(
         BuildErrorKind::Unsupported,
-        format!(
-            "{} cannot run on a shared connection: {instead}",
-            command.name()
-        ),
+        format!("refused on a shared connection: {instead}"),
     );
     Err(Error::from(error).on(command.operation(), command.first_key()))
 }
