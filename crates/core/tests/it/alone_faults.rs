@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use russet_core::{Command, Error, ErrorKind, Event, Lane, Policy, Redis};
+use russet_core::{Command, Error, ErrorKind, Event, Key, Lane, Policy, Redis};
 use russet_testkit::Server;
-use russet_testkit::proxy::{Direction, Proxy};
+use russet_testkit::proxy::{After, Direction, Fault, Match, Proxy};
 use tokio::task::JoinSet;
 
 use super::{TEST, size};
@@ -150,6 +150,40 @@ async fn a_connection_black_holed_one_way() {
         let took = recovery(&lane).await;
         println!("black hole {direction:?}: back {took:?} after it heals");
         assert!(took < RECOVERY, "{direction:?}: {took:?}");
+    }
+}
+
+/// Whatever is answered, and however much of it comes.
+#[tokio::test]
+async fn no_answer_is_waited_for_beyond_the_deadline() {
+    let _alone = ALONE.lock().await;
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let (_redis, lane) = connect(&proxy.url()).await;
+    let refusals = [
+        "LOADING Redis is loading the dataset in memory",
+        "READONLY You can't write against a read only replica.",
+        "OOM command not allowed when used memory > 'maxmemory'.",
+        "BUSY Redis is busy running a script.",
+        "NOPERM User app has no permissions to run the 'incr' command",
+    ];
+    let refusals = refusals.map(|text| Fault::RejectReply(text.to_owned()));
+    let broken = [
+        Fault::TruncateReply(2),
+        Fault::CutBefore,
+        Fault::CutAfterWrite,
+        Fault::DropReply(After::Close),
+        Fault::DropReply(After::Silence),
+    ];
+    for fault in refusals.into_iter().chain(broken) {
+        recovery(&lane).await;
+        proxy.inject(Match::command("INCR").times(1), fault.clone());
+        let started = Instant::now();
+        let incr = Command::new("INCR").key(&Key::raw("n"));
+        let answer = lane.run::<i64>(incr, Policy::AtMostOnce).await;
+        let took = started.elapsed();
+        assert!(answer.is_err(), "{fault:?}: {answer:?}");
+        assert!(took < BOUND, "{fault:?}: {took:?}");
     }
 }
 
