@@ -152,11 +152,16 @@ impl Environment<'_> {
         let name = "UPSTASH_REDIS_URL";
         let token = self.read("UPSTASH_REDIS_TOKEN").map(Login::password);
         let Some(host) = url.trim().strip_prefix("https://") else {
-            let mut endpoint = parse(name, url, None)?;
-            if let (true, Some(token)) = (endpoint.credentials.is_none(), token) {
-                endpoint = endpoint.credentials(Credentials::fixed(token));
-            }
-            return self.with_tls(endpoint);
+            let Some(token) = token else {
+                return self.parse(name, url);
+            };
+            let fill = move |user: Option<&str>| {
+                Credentials::fixed(Login {
+                    username: user.map(ToOwned::to_owned),
+                    ..token.clone()
+                })
+            };
+            return self.with_tls(parse(name, url, Some(&fill))?);
         };
         let Some(token) = token else {
             return Err(wrong(
@@ -183,28 +188,25 @@ impl Environment<'_> {
     }
 
     fn parse(&self, name: &str, url: &str) -> Result<Endpoint, BuildError> {
-        let file = self.password_file()?;
-        let from_file =
-            |user: Option<&str>| Credentials::from_file(user, file.as_deref().unwrap_or_default());
-        let from_var = |user: Option<&str>| Credentials::from_var(user, "REDIS_PASSWORD");
-        let fill: Option<Fill<'_>> = match (&file, self.read("REDIS_PASSWORD")) {
-            (Some(_), _) => Some(&from_file),
-            (None, Some(_)) => Some(&from_var),
-            (None, None) => None,
-        };
-        self.with_tls(parse(name, url, fill)?)
+        let password = self.password()?;
+        self.with_tls(parse(name, url, password.as_deref())?)
     }
 
-    /// `REDIS_PASSWORD_FILE`, which stands instead of `REDIS_PASSWORD`; both are read again at every connect.
-    fn password_file(&self) -> Result<Option<String>, BuildError> {
-        let file = self.read("REDIS_PASSWORD_FILE");
-        if file.is_some() && self.read("REDIS_PASSWORD").is_some() {
-            return Err(wrong(
-                "REDIS_PASSWORD",
-                "and REDIS_PASSWORD_FILE are both set; leave one of them out",
-            ));
-        }
-        Ok(file)
+    /// What `REDIS_PASSWORD` or `REDIS_PASSWORD_FILE` gives the user whom a URL names; both are read again at every
+    /// connect.
+    fn password(&self) -> Result<Option<Box<Fill>>, BuildError> {
+        let (name, file) = ("REDIS_PASSWORD", "REDIS_PASSWORD_FILE");
+        Ok(match (self.read(name), self.read(file)) {
+            (None, None) => None,
+            (Some(_), None) => Some(Box::new(move |user| Credentials::from_var(user, name))),
+            (None, Some(path)) => Some(Box::new(move |user| Credentials::from_file(user, &path))),
+            (Some(_), Some(_)) => {
+                return Err(wrong(
+                    name,
+                    "and REDIS_PASSWORD_FILE are both set; leave one of them out",
+                ));
+            }
+        })
     }
 
     /// `REDIS_TLS_CA_FILE`, `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`, for URLs that ask for TLS.
@@ -237,7 +239,7 @@ impl Environment<'_> {
     }
 }
 
-fn parse(name: &str, url: &str, fill: Option<Fill<'_>>) -> Result<Endpoint, BuildError> {
+fn parse(name: &str, url: &str, fill: Option<&Fill>) -> Result<Endpoint, BuildError> {
     url::parse(url, fill).map_err(|e| BuildError::new(e.kind(), format!("{name}: {e}")))
 }
 
@@ -297,6 +299,14 @@ mod tests {
         assert_eq!(
             found.credentials,
             Credentials::from_var(Some("app"), "REDIS_PASSWORD")
+        );
+        let found = endpoint(&[
+            ("UPSTASH_REDIS_URL", "rediss://h"),
+            ("REDIS_PASSWORD", "pw"),
+        ]);
+        assert_eq!(
+            found.credentials,
+            Credentials::from_var(None, "REDIS_PASSWORD")
         );
         let found = endpoint(&[("REDIS_PASSWORD_FILE", "/run/secrets/redis")]);
         assert_eq!(

@@ -15,10 +15,10 @@ const DEFAULT_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
 /// Where the password of a URL without one comes from, for the user that the URL names.
-pub(crate) type Fill<'a> = &'a dyn Fn(Option<&str>) -> Credentials;
+pub(crate) type Fill = dyn Fn(Option<&str>) -> Credentials;
 
 /// Reads a URL. No error shows any part of the URL that may hold a password.
-pub(crate) fn parse(text: &str, fill: Option<Fill<'_>>) -> Result<Endpoint, BuildError> {
+pub(crate) fn parse(text: &str, fill: Option<&Fill>) -> Result<Endpoint, BuildError> {
     let text = text.trim();
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(wrong(
@@ -113,7 +113,7 @@ fn node(url: &Url, default_port: u16) -> Result<Node, BuildError> {
 }
 
 /// `redis+unix://[user:password@]/path/to/socket[?db=1]`
-fn parse_unix(rest: &str, tls: bool, fill: Option<Fill<'_>>) -> Result<Endpoint, BuildError> {
+fn parse_unix(rest: &str, tls: bool, fill: Option<&Fill>) -> Result<Endpoint, BuildError> {
     let form = "redis+unix://[user:password@]/path/to/redis.sock[?db=1]";
     if tls {
         return Err(wrong(
@@ -213,7 +213,7 @@ fn unknown_scheme(scheme: &str) -> BuildError {
     )
 }
 
-fn credentials(url: &Url, fill: Option<Fill<'_>>) -> Result<Credentials, BuildError> {
+fn credentials(url: &Url, fill: Option<&Fill>) -> Result<Credentials, BuildError> {
     let username = match url.username() {
         "" => None,
         name => Some(percent_decode(name, "user name")?),
