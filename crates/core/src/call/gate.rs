@@ -54,21 +54,18 @@ fn harm(command: &Command, policy: Policy) -> Option<&'static str> {
 
 /// Whether a read of streams waits: the option stands before the names of streams.
 fn blocks(command: &Command) -> bool {
-    let options = command
-        .arguments()
-        .iter()
-        .take_while(|arg| !arg.eq_ignore_ascii_case(b"STREAMS"));
-    // A group or consumer of that name comes right behind GROUP.
-    options
-        .scan(0, |named, arg| {
-            let is_name = *named > 0;
-            *named = match arg {
-                arg if !is_name && arg.eq_ignore_ascii_case(b"GROUP") => 2,
-                _ => i32::max(*named - 1, 0),
-            };
-            Some(!is_name && arg.eq_ignore_ascii_case(b"BLOCK"))
-        })
-        .any(|is_block| is_block)
+    let mut args = command.arguments().iter();
+    while let Some(arg) = args.next() {
+        if arg.eq_ignore_ascii_case(b"GROUP") {
+            // The names of a group and a consumer, whatever they are.
+            args.nth(1);
+        } else if arg.eq_ignore_ascii_case(b"BLOCK") {
+            return true;
+        } else if arg.eq_ignore_ascii_case(b"STREAMS") {
+            return false;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -97,6 +94,11 @@ mod tests {
         assert!(
             !refused("XREAD", &["STREAMS", "BLOCK", "0"]),
             "a stream's name"
+        );
+        let named = ["GROUP", "streams", "c", "BLOCK", "0", "STREAMS", "s", ">"];
+        assert!(
+            refused("XREADGROUP", &named),
+            "a group's name hides nothing"
         );
         let group = ["GROUP", "block", "BLOCK", "STREAMS", "s", ">"];
         assert!(!refused("XREADGROUP", &group), "a group's and a consumer's");

@@ -171,9 +171,7 @@ impl Lane {
         });
         futures_util::future::join_all(all).await
     }
-}
 
-impl Lane {
     /// Gives the connection up for a new one, because it answered what cannot be the answer: a value whose header belongs
     /// to another key, say. A client that mixes replies up is caught by this, at most once in ten seconds, for a value
     /// that somebody stored under a wrong key looks the same and stays.
