@@ -7,7 +7,7 @@ use russet_testkit::Server;
 use russet_testkit::proxy::{After, Direction, Fault, Match, Proxy};
 use tokio::task::JoinSet;
 
-use super::{TEST, size};
+use super::{TEST, alive, size, until};
 
 const LIMIT: Duration = Duration::from_millis(300);
 /// Deadline + max(10 %, 50 ms).
@@ -87,12 +87,7 @@ async fn a_server_stopped_for_a_while() {
 async fn a_server_stopped_for_ever() {
     let _alone = ALONE.lock().await;
     let server = Server::start();
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
-    let before = tasks();
+    let before = alive();
     let (redis, lane) = connect(&server.url()).await;
     server.pause();
     let started = Instant::now();
@@ -112,15 +107,7 @@ async fn a_server_stopped_for_ever() {
     let started = Instant::now();
     redis.shutdown_within(LIMIT).await;
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
-    let until = Instant::now() + RECOVERY;
-    while tasks() > before {
-        assert!(
-            Instant::now() < until,
-            "{} tasks are left",
-            tasks() - before
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(RECOVERY, "no task is left", async || alive() <= before).await;
 }
 
 #[tokio::test]
@@ -260,12 +247,6 @@ async fn no_task_and_no_socket_is_left_after_many_deaths() {
         assert!(Instant::now() < deadline, "{} tasks are left", alive());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-fn alive() -> usize {
-    tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
 }
 
 fn open_files() -> usize {

@@ -2,25 +2,43 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::time::Duration;
 
 use russet_core::{Command, Key, Lane, Policy, Redis, Script};
 use russet_testkit::{Server, eventually};
+use tokio::sync::Notify;
 
 use super::TEST;
 
-/// Polls a future so many times, with time between for what it waits for, and drops it; says whether it had ended.
+/// Polls a future so many times, each time when what it waits for has come, and drops it; says whether it had ended.
 async fn dropped_after<F: Future>(polls: usize, future: F) -> bool {
-    let mut future = pin!(future);
+    let (mut future, woken) = (pin!(future), Arc::new(Woken::default()));
     for _ in 0..polls {
-        let mut cx = Context::from_waker(Waker::noop());
-        if future.as_mut().poll(&mut cx).is_ready() {
+        let waker = woken.clone().into();
+        if future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready()
+        {
             return true;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        let woken = woken.0.notified();
+        let limit = Duration::from_secs(5);
+        tokio::time::timeout(limit, woken).await.expect("woken");
     }
     false
+}
+
+/// Tells that a future wants to be polled again.
+#[derive(Default)]
+struct Woken(Notify);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 /// Drops a call after one poll, two polls and so on until it ends by itself; after each the lane must serve others.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use russet_core::{Command, Credentials, Endpoint, ErrorKind, Key, Login, Policy, Redis};
 use russet_testkit::{Server, unique_name};
 
-use super::{TEST, size};
+use super::{TEST, size, until};
 
 fn endpoint(server: &Server) -> Endpoint {
     let url = format!("redis://127.0.0.1:{}", server.port());
@@ -155,9 +155,11 @@ async fn a_password_is_rotated_under_load_without_one_failed_command() {
         .collect();
     let some_more = async |count: u64| {
         let end = done.load(Ordering::Relaxed) + count;
-        while done.load(Ordering::Relaxed) < end {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let limit = Duration::from_secs(20);
+        until(limit, "the load goes on", async || {
+            done.load(Ordering::Relaxed) >= end
+        })
+        .await;
     };
     let names: Vec<String> = (0..size(50, 5)).map(|turn| format!("new{turn}")).collect();
     let mut old = "old";
@@ -198,16 +200,11 @@ async fn a_source_that_is_late_heals_by_itself() {
     assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
     assert!(!error.may_have_executed());
     *password.lock().unwrap() = "new";
-    let healed = async {
-        while redis
-            .on(TEST)
-            .run::<String>(Command::new("PING"), Policy::Idempotent)
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let limit = Duration::from_secs(2);
-    tokio::time::timeout(limit, healed).await.expect("healed");
+    let lane = redis.on(TEST);
+    until(Duration::from_secs(2), "healed", async || {
+        let ping = Command::new("PING");
+        let pong = lane.run::<String>(ping, Policy::Idempotent);
+        pong.await.is_ok()
+    })
+    .await;
 }

@@ -27,8 +27,10 @@ mod telemetry;
 mod tls;
 mod topology;
 
+use std::time::{Duration, Instant};
+
 use russet_core::{Concern, Key, Lane, Redis};
-use russet_testkit::Shared;
+use russet_testkit::{Server, Shared};
 
 const TEST: Concern = Concern::new("test", "TEST_REDIS_URL");
 
@@ -54,4 +56,26 @@ fn size(full: u64, reduced: u64) -> u64 {
     } else {
         reduced
     }
+}
+
+/// Looks again and again until it is so, while this runtime's other tasks go on; `testkit::eventually` would stop them.
+async fn until(limit: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// How many clients the server has, the one that asks among them.
+fn connections(server: &Server) -> usize {
+    let list = server.command(&["CLIENT", "LIST"]);
+    list.as_str().expect("a text").matches(" addr=").count()
+}
+
+/// How many tasks live on this runtime.
+fn alive() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::TEST;
+use super::{TEST, until};
 use russet_core::{Delivery, ErrorKind, GapCause, Key, Redis, Stem, Subscription, Target};
 use russet_testkit::Server;
 use russet_testkit::proxy::{Direction, Proxy};
@@ -264,11 +264,10 @@ async fn a_user_who_may_not_ping_subscribes() {
     drop(subscription);
     let other = on.subscribe(Target::Channel(stem.key("d"))).await.unwrap();
     let count = || server.command(&["PUBSUB", "NUMSUB", "t:channel:it:c"]);
-    let deadline = Instant::now() + SOON;
-    while count().as_array().unwrap()[1].as_int() != Some(0) {
-        assert!(Instant::now() < deadline, "still subscribed");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(SOON, "no subscription", async || {
+        count().as_array().unwrap()[1].as_int() == Some(0)
+    })
+    .await;
     drop(other);
 }
 
@@ -287,9 +286,10 @@ async fn a_server_that_is_busy_refuses_for_now_only() {
     let mut script = server.connection();
     let endless =
         std::thread::spawn(move || script.command(&["EVAL", "while true do end", "0"]).is_ok());
-    while server.command(&["PING"]).as_error().is_none() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(SOON, "the server is busy", async || {
+        server.command(&["PING"]).as_error().is_some()
+    })
+    .await;
     let error = on
         .subscribe(Target::Channel(stem.key("second")))
         .await

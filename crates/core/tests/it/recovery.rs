@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use russet_core::{Command, ErrorKind, Lane, Policy, Redis};
 use russet_testkit::Server;
 
-use super::TEST;
+use super::{TEST, alive, connections, until};
+
+const SOON: Duration = Duration::from_secs(2);
 
 async fn ping(lane: &Lane) -> Result<String, russet_core::Error> {
     lane.run(Command::new("PING"), Policy::Idempotent).await
@@ -21,11 +23,6 @@ async fn back(lane: &Lane) -> Duration {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     started.elapsed()
-}
-
-fn connections(server: &Server) -> usize {
-    let list = server.command(&["CLIENT", "LIST"]);
-    list.as_str().expect("a text").matches(" addr=").count()
 }
 
 #[tokio::test]
@@ -113,11 +110,7 @@ async fn after_shutdown_nothing_is_sent_and_no_connection_is_left() {
     let error = ping(&lane).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shutdown);
     assert!(!error.may_have_executed());
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while clients() != before {
-        assert!(Instant::now() < deadline, "a connection is left");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(SOON, "no connection", async || clients() == before).await;
 }
 
 /// A server that takes connections and hangs up at once is met with pauses, not with a storm.
@@ -139,6 +132,7 @@ async fn connections_that_die_young_are_not_made_at_once_again() {
         killer
             .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
             .unwrap();
+        // Not for anything to happen: how fast this server hangs up.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let (many, ours) = (made() - before, 3);
@@ -157,17 +151,6 @@ async fn dropping_the_last_handle_ends_the_connection() {
     drop(redis);
     ping(&lane).await.expect("a lane holds the connection");
     drop(lane);
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while clients() != before {
-        assert!(Instant::now() < deadline, "a connection is left");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    while tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
-        != 0
-    {
-        assert!(Instant::now() < deadline, "a task is left");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(SOON, "no connection", async || clients() == before).await;
+    until(SOON, "no task", async || alive() == 0).await;
 }

@@ -1,36 +1,26 @@
 //! After a shutdown nothing is left, whatever was in use.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::future::poll_immediate;
 use russet_core::{Command, ErrorKind, Event, Key, Pace, Policy, Redis, Target};
 use russet_testkit::Server;
 
-use super::TEST;
+use super::{TEST, alive, connections, until};
+
+const SOON: Duration = Duration::from_secs(2);
 
 fn channel(redis: &Redis) -> Target {
     let stem = redis.namespace("t").unwrap().stem("channel", "it").unwrap();
     Target::Channel(stem.key("c"))
 }
 
-async fn all_gone(server: &Server, before: usize) {
-    let connections = || {
-        let list = server.command(&["CLIENT", "LIST"]);
-        list.as_str().expect("a text").matches(" addr=").count()
-    };
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while connections() != before {
-        assert!(Instant::now() < deadline, "a connection is left");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test]
 async fn nothing_is_left_of_any_lane_though_all_are_held() {
     let server = Server::start();
     let redis = Redis::connect(&server.url()).await.unwrap();
-    let idle = tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks();
+    let idle = alive();
     let (on, lane) = (redis.server(TEST), redis.on(TEST));
     let mut events = on.events();
     let mut subscription = on.subscribe(channel(&redis)).await.unwrap();
@@ -60,15 +50,11 @@ async fn nothing_is_left_of_any_lane_though_all_are_held() {
             .await;
         (popped, blocking)
     });
-    while redis.connections().len() < 5
-        || !server
-            .command(&["CLIENT", "LIST"])
-            .as_str()
-            .unwrap()
-            .contains("cmd=blpop")
-    {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(SOON, "all lanes are up and one pops", async || {
+        let clients = server.command(&["CLIENT", "LIST"]);
+        redis.connections().len() == 5 && clients.as_str().unwrap().contains("cmd=blpop")
+    })
+    .await;
 
     let started = Instant::now();
     redis.shutdown_within(Duration::from_secs(1)).await;
@@ -76,8 +62,10 @@ async fn nothing_is_left_of_any_lane_though_all_are_held() {
         started.elapsed() < Duration::from_secs(1),
         "nothing was under way but the pop"
     );
-    // The one that asks.
-    all_gone(&server, 1).await;
+    until(SOON, "only who asks is connected", async || {
+        connections(&server) == 1
+    })
+    .await;
 
     let (popped, mut blocking) = popping.await.unwrap();
     let error = popped.unwrap_err();
@@ -113,22 +101,12 @@ async fn nothing_is_left_of_any_lane_though_all_are_held() {
         on.events().next().await.is_none(),
         "also for who listens later"
     );
-    all_gone(&server, 1).await;
+    assert_eq!(connections(&server), 1);
 
-    let deadline = Instant::now() + Duration::from_secs(2);
-    loop {
-        let tasks = tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks();
-        if tasks < idle {
-            break;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{tasks} tasks live, {idle} did when only connected"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(SOON, "fewer tasks than when only connected", async || {
+        alive() < idle
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -142,23 +120,14 @@ async fn commands_under_way_are_waited_for_and_later_ones_refused() {
         .unwrap();
     let lane = redis.on(TEST);
     server.pause();
-    let under_way = tokio::spawn({
-        let lane = lane.clone();
-        async move {
-            lane.run::<()>(Command::new("PING"), Policy::Idempotent)
-                .await
-        }
-    });
-    tokio::task::yield_now().await;
-    let ending = tokio::spawn({
-        let redis = redis.clone();
-        async move { redis.shutdown_within(Duration::from_secs(2)).await }
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!ending.is_finished());
+    // Polled once, it is on its way.
+    let mut under_way = pin!(lane.run::<()>(Command::new("PING"), Policy::Idempotent));
+    assert!(poll_immediate(&mut under_way).await.is_none());
+    let mut ending = pin!(redis.shutdown_within(Duration::from_secs(2)));
+    assert!(poll_immediate(&mut ending).await.is_none(), "it waits");
     server.resume();
-    under_way.await.unwrap().unwrap();
-    ending.await.unwrap();
+    let (answer, ()) = tokio::join!(under_way, ending);
+    answer.unwrap();
     let ping = lane
         .run::<()>(Command::new("PING"), Policy::Idempotent)
         .await;

@@ -1,11 +1,11 @@
 //! One Redis, several databases, a server for each concern: by configuration alone.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use russet_core::{Bytes, Command, Concern, Endpoint, Key, Lane, Policy, Redis, Topology};
 use russet_testkit::{Server, resp::Value};
 
-use super::TEST;
+use super::{TEST, until};
 
 const CACHE: Concern = Concern::new("cache", "CACHE_REDIS_URL");
 const LIMITS: Concern = Concern::new("ratelimit", "RATE_LIMIT_REDIS_URL");
@@ -182,11 +182,11 @@ async fn a_unix_socket() {
     assert_eq!(server.command(&["GET", "k"]).as_str(), Some("v"));
     server.kill();
     server.restart();
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while lane.getter().get(Key::raw("k")).await.is_err() {
-        assert!(Instant::now() < deadline, "the socket is not found again");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let soon = Duration::from_secs(2);
+    until(soon, "the socket is found again", async || {
+        lane.getter().get(Key::raw("k")).await.is_ok()
+    })
+    .await;
 }
 
 /// The process's own variables, as a service has them: in a process of its own, whose variables they are.
