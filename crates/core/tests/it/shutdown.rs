@@ -133,3 +133,21 @@ async fn commands_under_way_are_waited_for_and_later_ones_refused() {
         .await;
     assert_eq!(ping.unwrap_err().kind(), ErrorKind::Shutdown);
 }
+
+#[tokio::test]
+async fn who_waits_for_a_place_is_told_of_the_end() {
+    let server = Server::start();
+    let builder = Redis::builder().url(&server.url()).max_in_flight(1);
+    let redis = builder.connect().await.unwrap();
+    let lane = redis.on(TEST);
+    server.pause();
+    let ping = || lane.run::<()>(Command::new("PING"), Policy::Idempotent);
+    let (mut under_way, mut waits) = (pin!(ping()), pin!(ping()));
+    assert!(poll_immediate(&mut under_way).await.is_none());
+    assert!(poll_immediate(&mut waits).await.is_none());
+    let limit = Duration::from_millis(50);
+    let (_, waited, ()) = tokio::join!(under_way, waits, redis.shutdown_within(limit));
+    let error = waited.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shutdown);
+    assert!(!error.may_have_executed());
+}

@@ -192,7 +192,10 @@ async fn a_unix_socket() {
 /// The process's own variables, as a service has them: in a process of its own, whose variables they are.
 #[test]
 fn a_service_says_nothing_and_its_variables_everything() {
-    let server = Server::builder().acl_user("app on >pw ~* &* +@all").start();
+    let server = Server::builder()
+        .password("default-pw")
+        .acl_user("app on >pw ~* &* +@all")
+        .start();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "topology::the_service_itself", "--nocapture"])
         .env("RUSSET_TEST_IS_SERVICE", "1")
