@@ -38,7 +38,7 @@ fn main() -> Outcome {
     let (turns, time) = if quick {
         (1, Duration::from_secs(1))
     } else {
-        (3, Duration::from_secs(3))
+        (5, Duration::from_secs(2))
     };
     let systems = turn::systems()?;
     let server = Server::builder().try_start()?;

@@ -76,3 +76,23 @@ impl Told {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_told_so() {
+        let told = Told::new();
+        let mut events = told.listen();
+        for _ in 0..=CAPACITY {
+            told.tell(Event::Up);
+        }
+        told.end();
+        assert!(matches!(events.next().await, Some(Event::Gap)));
+        for _ in 0..CAPACITY {
+            assert!(matches!(events.next().await, Some(Event::Up)));
+        }
+        assert!(events.next().await.is_none());
+    }
+}

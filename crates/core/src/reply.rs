@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::call::classify;
 use crate::error::Error;
 
 /// A reply, whatever protocol version it came by.
@@ -27,6 +28,9 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// Pairs, in no particular order.
     Map(Vec<(Reply, Reply)>),
+    /// One element's error, inside an array or a map: a script's `redis.pcall`, say. A reply that is an error as a
+    /// whole is an [`Error`].
+    Error(String),
 }
 
 impl Reply {
@@ -34,6 +38,7 @@ impl Reply {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Reply::Bytes(bytes) => bytes.len(),
+            Reply::Error(text) => text.len(),
             Reply::Array(items) => items.iter().map(Reply::bytes).sum(),
             Reply::Map(pairs) => pairs
                 .iter()
@@ -54,6 +59,10 @@ impl fmt::Debug for Reply {
             Reply::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             Reply::Array(items) => f.debug_list().entries(items).finish(),
             Reply::Map(pairs) => write!(f, "Map({} pairs)", pairs.len()),
+            // What follows the code may hold what came with the command.
+            Reply::Error(text) => {
+                write!(f, "Error({})", text.split(' ').next().unwrap_or_default())
+            }
         }
     }
 }
@@ -68,9 +77,10 @@ pub trait FromReply: Sized {
 }
 
 fn unexpected<T>(wanted: &str, got: &Reply) -> Result<T, Error> {
-    Err(Error::decode(format!(
-        "the reply is {got:?}, wanted {wanted}"
-    )))
+    Err(match got {
+        Reply::Error(text) => classify::element(text.clone()),
+        got => Error::decode(format!("the reply is {got:?}, wanted {wanted}")),
+    })
 }
 
 impl FromReply for Reply {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Batcher, Bounds, Flight};
+use crate::call::classify;
 use crate::command::{Command, IntoArg, Policy};
 use crate::error::Error;
 use crate::key::Key;
@@ -15,8 +16,8 @@ use crate::script::Script;
 /// Calls a script that serves many keys at once; concurrent calls share one `EVALSHA`. Cheap to clone.
 ///
 /// The script gets each call's key in `KEYS`, in order; in `ARGV` first the common arguments, once, then each call's own,
-/// in the same order. It answers an array with one entry for each key, which is that call's reply. A script that fails
-/// fails every call of its flight, so it guards each item with `redis.pcall`.
+/// in the same order. It answers an array with one entry for each key, which is that call's reply; an error there is
+/// that call's alone. A script that fails as a whole fails every call of its flight, so it uses `redis.pcall`.
 #[derive(Clone, Debug)]
 pub struct ScriptCalls(Batcher<Calls>);
 
@@ -102,7 +103,11 @@ impl Flight for Calls {
             .await
         {
             Ok(Reply::Array(entries)) if entries.len() == calls.len() => {
-                entries.into_iter().map(Ok).collect()
+                let entry = |entry| match entry {
+                    Reply::Error(text) => Err(classify::element(text)),
+                    reply => Ok(reply),
+                };
+                entries.into_iter().map(entry).collect()
             }
             Ok(other) => {
                 let error = Error::decode(format!(

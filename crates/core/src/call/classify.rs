@@ -51,6 +51,11 @@ fn answer(name: &str, text: String) -> Error {
     Error::new(kind, without_arguments(text)).with_executed(!refused)
 }
 
+/// An error inside a reply: whatever answered it ran.
+pub(crate) fn element(text: String) -> Error {
+    answer("EVALSHA", text).with_executed(true)
+}
+
 /// A server that does not know a command repeats what came with it: keys, values, passwords.
 fn without_arguments(mut text: String) -> String {
     const REPEATED: &str = ", with args beginning with";

@@ -58,14 +58,6 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// What a server's error reply says.
-    pub(super) fn answer(text: &[u8]) -> Self {
-        Failure {
-            cause: Cause::Answer,
-            text: String::from_utf8_lossy(text).into_owned(),
-        }
-    }
-
     /// Whether the server answered that this user may not do it.
     fn is_refusal(&self) -> bool {
         self.cause == Cause::Answer && self.text.starts_with("NOPERM")
@@ -395,4 +387,31 @@ fn is_answer(text: &str) -> bool {
         && code
             .bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(kind: InnerKind, text: &'static str) -> Cause {
+        Failure::from(fred::error::Error::new(kind, text)).cause
+    }
+
+    #[test]
+    fn only_what_certainly_was_not_sent_counts_as_such() {
+        for text in NEVER_SENT {
+            assert_eq!(cause(InnerKind::Unknown, text), Cause::NeverSent);
+        }
+        assert_eq!(cause(InnerKind::Canceled, "Canceled."), Cause::NeverSent);
+        let lost = [
+            (InnerKind::IO, "Connection reset by peer"),
+            (InnerKind::Unknown, "channel closed"),
+            (InnerKind::Unknown, "Too many failed write attempts."),
+            (InnerKind::Unknown, "a text of a later version"),
+        ];
+        for (kind, text) in lost {
+            assert_eq!(cause(kind, text), Cause::Connection, "{text}");
+        }
+        assert_eq!(cause(InnerKind::Unknown, "ERR no such key"), Cause::Answer);
+    }
 }

@@ -19,10 +19,21 @@ pub(super) fn scalar(value: Value) -> Result<Reply, Failure> {
     }
 }
 
-/// Moves a reply over as it came, without copying its bytes; an error inside it is the whole reply's.
+/// Moves a reply over as it came, without copying its bytes.
 ///
 /// fred's values would first see whether each string is UTF-8, and refuse maps with keys that are no text.
 pub(super) fn reply(frame: Resp3Frame) -> Result<Reply, Failure> {
+    match nested(frame)? {
+        Reply::Error(text) => Err(Failure {
+            cause: Cause::Answer,
+            text,
+        }),
+        reply => Ok(reply),
+    }
+}
+
+/// A reply, or a part of one.
+fn nested(frame: Resp3Frame) -> Result<Reply, Failure> {
     match frame {
         Resp3Frame::Null => Ok(Reply::Nil),
         Resp3Frame::Number { data, .. } => Ok(Reply::Int(data)),
@@ -37,17 +48,19 @@ pub(super) fn reply(frame: Resp3Frame) -> Result<Reply, Failure> {
         Resp3Frame::Map { data, .. } => {
             let pairs = data
                 .into_iter()
-                .map(|(key, value)| Ok((reply(key)?, reply(value)?)));
+                .map(|(key, value)| Ok((nested(key)?, nested(value)?)));
             Ok(Reply::Map(pairs.collect::<Result<_, Failure>>()?))
         }
-        Resp3Frame::SimpleError { data, .. } => Err(Failure::answer(data.as_bytes())),
-        Resp3Frame::BlobError { data, .. } => Err(Failure::answer(&data)),
+        Resp3Frame::SimpleError { data, .. } => Ok(Reply::Error(data.to_string())),
+        Resp3Frame::BlobError { data, .. } => {
+            Ok(Reply::Error(String::from_utf8_lossy(&data).into_owned()))
+        }
         Resp3Frame::Hello { .. } | Resp3Frame::ChunkedString(_) => Err(unexpected("no reply")),
     }
 }
 
 fn replies(frames: impl IntoIterator<Item = Resp3Frame>) -> Result<Reply, Failure> {
-    let replies: Result<_, Failure> = frames.into_iter().map(reply).collect();
+    let replies: Result<_, Failure> = frames.into_iter().map(nested).collect();
     Ok(Reply::Array(replies?))
 }
 

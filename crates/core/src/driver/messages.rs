@@ -105,3 +105,29 @@ fn pushed(message: Message) -> Pushed {
         payload,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_receiver_that_lags_has_lost_something() {
+        let (sender, receiver) = tokio::sync::broadcast::channel(1);
+        let message = |payload: &'static str| Message {
+            channel: "c".into(),
+            kind: MessageKind::Message,
+            value: Value::from_static_str(payload),
+            server: fred::types::config::Server::new("localhost", 6379),
+        };
+        for payload in ["first", "second"] {
+            sender.send(message(payload)).unwrap();
+        }
+        let mut messages = Messages(receiver);
+        assert!(matches!(messages.next().await, Some(Pushed::Lost)));
+        let Some(Pushed::Message { payload, .. }) = messages.next().await else {
+            panic!("the second one is there");
+        };
+        assert_eq!(payload, "second");
+    }
+}

@@ -104,8 +104,8 @@ impl Lane {
         Getter::new(self.clone(), Bounds::new(128, 3), self.deadline)
     }
 
-    /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys, three on their
-    /// way at once. See [`ScriptCalls`] for what the script must do; `common` are the arguments that all calls share,
+    /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys
+    /// ([`Script::at_most_keys`]), three on their way at once. See [`ScriptCalls`] for what the script must do; `common` are the arguments that all calls share,
     /// and `policy` says whether a flight whose connection was lost may be sent again.
     ///
     /// Make it once and keep it; each one has a queue of its own.
@@ -121,7 +121,7 @@ impl Lane {
             script,
             common,
             policy,
-            Bounds::new(64, 3),
+            Bounds::new(script.most_keys(), 3),
             self.deadline,
         )
     }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use fred::interfaces::TrackingInterface as _;
+use fred::interfaces::{EventInterface as _, TrackingInterface as _};
 use fred::prelude::{
     Builder, Client, ClientLike as _, Config, KeysInterface as _, LuaInterface as _,
     PubsubInterface as _, ReconnectPolicy, TcpConfig, Value,
@@ -18,6 +18,7 @@ use fred::types::config::Options;
 use fred::types::{ConnectHandle, RespVersion};
 use russet_testkit::Server;
 use russet_testkit::proxy::{After, Fault, Match, Proxy};
+use tokio::sync::broadcast::error::RecvError;
 
 async fn client(url: &str) -> (Client, ConnectHandle) {
     let client = Builder::from_config(Config::from_url(url).unwrap())
@@ -140,6 +141,23 @@ async fn a_refused_subscription_shifts_the_replies() {
     let (wrong, ()) = tokio::join!(wrong, resumed);
     let refused = |error: &fred::error::Error| error.details().contains("NOPERM");
     assert!(wrong.as_ref().is_err_and(refused), "{wrong:?}");
+    handle.abort();
+}
+
+/// So the driver makes room for thousands.
+#[tokio::test]
+async fn a_receiver_may_be_32_messages_behind() {
+    let server = Server::start();
+    let (client, handle) = client(&server.url()).await;
+    let mut messages = client.message_rx();
+    client.subscribe("c").await.unwrap();
+    client.ping::<Value>(None).await.unwrap();
+    for _ in 0..33 {
+        server.command(&["PUBLISH", "c", "x"]);
+    }
+    client.ping::<Value>(None).await.unwrap();
+    let first = messages.recv().await;
+    assert!(matches!(first, Err(RecvError::Lagged(_))), "{first:?}");
     handle.abort();
 }
 

@@ -10,7 +10,7 @@ use russet_core::{
 };
 use russet_testkit::Server;
 
-use super::TEST;
+use super::{TEST, until};
 
 async fn world() -> (Server, Redis, Stem) {
     let server = Server::start();
@@ -259,4 +259,32 @@ async fn a_server_says_what_it_is_and_a_restricted_user_is_no_error() {
         .run::<()>(Command::new("PING"), Policy::Idempotent)
         .await
         .unwrap();
+}
+
+/// A peer that vanished without a word is found by the kernel too, on lanes that nobody asks for signs of life.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn idle_connections_are_kept_alive() {
+    let (server, redis, _) = world().await;
+    let _blocking = redis.server(TEST).blocking().unwrap();
+    let peer = format!(":{:04X}", server.port());
+    let mut timers = Vec::new();
+    until(
+        Duration::from_secs(5),
+        "timers on both connections",
+        async || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            let of_ours = |line: &str| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let established = fields.get(2)?.ends_with(&peer) && fields[3] == "01";
+                // `tr:tm->when`: which timer runs, and for how many hundredths of a second.
+                let (timer, when) = fields[5].split_once(':')?;
+                (established && timer == "02").then(|| u64::from_str_radix(when, 16).unwrap())
+            };
+            timers = sockets.lines().filter_map(of_ours).collect();
+            timers.len() >= 2
+        },
+    )
+    .await;
+    assert!(timers.iter().all(|when| *when <= 1500), "{timers:?}");
 }

@@ -1,6 +1,6 @@
 //! What a server refuses, and what is known of the command then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russet_core::{
     Command, Error, ErrorKind, Finding, Key, Lane, Policy, Probe as _, Redis, Script,
@@ -166,8 +166,10 @@ async fn a_script_that_does_not_end_and_is_killed() {
             .await
     });
     // A command that came before the threshold is simply answered late, with BUSY too or not at all.
+    let until = Instant::now() + Duration::from_secs(5);
     let busy = loop {
         assert!(!spinning.is_finished(), "the script spins");
+        assert!(Instant::now() < until, "the server was never busy");
         match set(&other).await {
             Err(error) if error.kind() == ErrorKind::Busy => break error,
             _ => tokio::time::sleep(Duration::from_millis(1)).await,
