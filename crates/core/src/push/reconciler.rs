@@ -318,7 +318,13 @@ mod tests {
 
     #[test]
     fn refusals_are_told_apart() {
-        assert!(is_passing(&answer("CLUSTERDOWN Hash slot not served")));
+        for passing in [
+            "BUSY Redis is busy running a script.",
+            "CLUSTERDOWN Hash slot not served",
+            "LOADING Redis is loading the dataset in memory",
+        ] {
+            assert!(is_passing(&answer(passing)), "{passing}");
+        }
         assert!(!is_passing(&answer(
             "NOPERM No permissions to access a channel"
         )));
