@@ -7,7 +7,7 @@ use crate::{
     error::StartError,
     local::Local,
     server::{Backend, Server},
-    settings::Settings,
+    settings::{Part, Settings},
     shared::give_up,
 };
 
@@ -71,6 +71,22 @@ impl Builder {
     /// Asks for a container of this image (feature `containers`): `image("redis:7.0")`, `image("valkey/valkey:8.1")`.
     pub fn image(mut self, image: &str) -> Builder {
         self.settings.image = Some(image.to_owned());
+        self
+    }
+
+    /// Makes the server a replica of another one, with that one's password.
+    pub fn replica_of(mut self, primary: &Server) -> Builder {
+        self.settings.part = Part::Member;
+        self.settings.password = primary.password().map(ToOwned::to_owned);
+        let builder = self.config("replicaof", &format!("127.0.0.1 {}", primary.port()));
+        match primary.password() {
+            Some(password) => builder.config("masterauth", password),
+            None => builder,
+        }
+    }
+
+    pub(crate) fn part(mut self, part: Part) -> Builder {
+        self.settings.part = part;
         self
     }
 

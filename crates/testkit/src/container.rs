@@ -15,7 +15,7 @@ use crate::{
     name::unique_name,
     port::free_port,
     resp::{Address, Connection, Endpoint, RespError, Value},
-    settings::Settings,
+    settings::{Part, Settings},
     wait::holds_within,
     watchdog::Watchdog,
 };
@@ -42,32 +42,26 @@ impl Container {
         if settings.tls {
             return Err(StartError::failed("a container has no TLS to offer"));
         }
-        let config = settings.to_config(&[
-            ("bind", "0.0.0.0"),
-            ("protected-mode", "no"),
-            ("port", "6379"),
-            ("dir", "/data"),
-        ]);
         let mut failure = String::new();
         for _ in 0..ATTEMPTS {
+            let port = free_port();
+            let config = configuration(settings, port);
             let name = unique_name("russet");
             let watchdog = Watchdog::start(CLEAR_UP, &[&name])
                 .map_err(|error| StartError::failed(format!("cannot run `sh`: {error}")))?;
             let password = settings.password.clone();
             let mut container = Container {
                 name,
-                port: free_port(),
+                port,
                 password,
                 held: None,
                 watchdog,
             };
-            match container.run(image, &config) {
-                Ok(()) => {
-                    return container
-                        .wait()
-                        .map(|()| container)
-                        .map_err(StartError::failed);
-                }
+            match container
+                .run(image, &config, settings.part)
+                .and_then(|()| container.wait())
+            {
+                Ok(()) => return Ok(container),
                 Err(error) => failure = error,
             }
             if !PORT_TAKEN.iter().any(|words| failure.contains(words)) {
@@ -110,22 +104,26 @@ impl Container {
     }
 
     /// Makes the container and starts its server.
-    fn run(&mut self, image: &str, config: &str) -> Result<(), String> {
+    fn run(&mut self, image: &str, config: &str, part: Part) -> Result<(), String> {
         let (repository, tag) = repository_and_tag(image);
         let port = self.port;
         let request = GenericImage::new(repository, tag)
-            .with_cmd(command(config))
-            .with_container_name(&self.name)
-            .with_mapped_port(port, 6379.tcp())
-            .with_host_config_modifier(|host| {
-                let bindings = host
-                    .port_bindings
-                    .iter_mut()
-                    .flat_map(|bindings| bindings.values_mut());
-                for binding in bindings.flatten().flatten() {
-                    binding.host_ip = Some("127.0.0.1".to_owned());
-                }
-            });
+            .with_cmd(command(config, part.flags()))
+            .with_container_name(&self.name);
+        let request = if part == Part::Alone {
+            request.with_mapped_port(port, 6379.tcp())
+        } else {
+            request.with_network("host")
+        };
+        let request = request.with_host_config_modifier(|host| {
+            let bindings = host
+                .port_bindings
+                .iter_mut()
+                .flat_map(|bindings| bindings.values_mut());
+            for binding in bindings.flatten().flatten() {
+                binding.host_ip = Some("127.0.0.1".to_owned());
+            }
+        });
         // On a thread of its own: testcontainers blocks on a runtime, which a thread of another runtime may not do.
         let held = aside(move || request.start()).map_err(|error| chain(&error))?;
         self.held = Some(held);
@@ -217,10 +215,31 @@ fn docker(words: &[&str]) -> Result<(), String> {
 }
 
 /// Whatever the image's own command and entry point are: this writes the configuration and runs the server.
-fn command(config: &str) -> Vec<String> {
-    ["sh", "-c", RUN, "russet", config]
-        .map(str::to_owned)
-        .to_vec()
+fn command(config: &str, flags: &[&str]) -> Vec<String> {
+    let words = ["sh", "-c", RUN, "russet", config];
+    words
+        .iter()
+        .chain(flags)
+        .map(|&word| word.to_owned())
+        .collect()
+}
+
+/// What others must reach shares the machine's own network, where all of them are at the same address to each other and
+/// to us; the rest is published on one port.
+fn configuration(settings: &Settings, port: u16) -> String {
+    let port = port.to_string();
+    if settings.part == Part::Alone {
+        return settings.to_config(&[
+            ("bind", "0.0.0.0"),
+            ("protected-mode", "no"),
+            ("port", "6379"),
+            ("dir", "/data"),
+        ]);
+    }
+    let mut place = vec![("bind", "127.0.0.1"), ("port", &*port), ("dir", "/data")];
+    let part = settings.part.config(free_port());
+    place.extend(part.iter().map(|(name, value)| (*name, &**value)));
+    settings.to_config(&place)
 }
 
 fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -254,12 +273,17 @@ sleep 3
 docker rm --force --volumes "$1"
 "#;
 const DEADLINE: Duration = Duration::from_secs(30);
-const PORT_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
-/// `$1` is the configuration.
+const PORT_TAKEN: [&str; 3] = [
+    "port is already allocated",
+    "address already in use",
+    "Address already in use",
+];
+/// `$1` is the configuration, the rest is the server's. One that is started again finds what the server wrote into it.
 const RUN: &str = r#"
-printf '%s' "$1" >/tmp/russet.conf || exit 1
+[ -e /tmp/russet.conf ] || printf '%s' "$1" >/tmp/russet.conf || exit 1
+shift
 for server in redis-server valkey-server; do
-    command -v "$server" >/dev/null && exec "$server" /tmp/russet.conf
+    command -v "$server" >/dev/null && exec "$server" /tmp/russet.conf "$@"
 done
 echo "this image holds neither redis-server nor valkey-server"
 exit 127

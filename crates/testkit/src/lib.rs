@@ -7,7 +7,9 @@
 )]
 
 mod builder;
+mod cluster;
 mod name;
+mod sentinels;
 mod server;
 mod shared;
 mod wait;
@@ -32,8 +34,10 @@ mod tls;
 mod watchdog;
 
 pub use crate::builder::Builder;
+pub use crate::cluster::{Cluster, ClusterBuilder, Migration};
 pub use crate::error::StartError;
 pub use crate::name::unique_name;
+pub use crate::sentinels::Sentinels;
 pub use crate::server::Server;
 pub use crate::shared::{Shared, url};
 #[cfg(feature = "tls")]

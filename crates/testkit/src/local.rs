@@ -35,6 +35,7 @@ pub(crate) struct Local {
     port: u16,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Tls>,
+    flags: &'static [&'static str],
     process: Mutex<Option<Child>>,
     // The last field: it clears up once the process is gone.
     _watchdog: Watchdog,
@@ -62,6 +63,7 @@ impl Local {
             folder: folder.clone(),
             #[cfg(feature = "tls")]
             tls: None,
+            flags: &[],
             process: Mutex::new(None),
             _watchdog: watchdog,
         };
@@ -155,6 +157,9 @@ impl Local {
         #[cfg(not(feature = "tls"))]
         let lines: Vec<(&str, String)> = Vec::new();
         place.extend(lines.iter().map(|(name, value)| (*name, &**value)));
+        let part = settings.part.config(free_port());
+        place.extend(part.iter().map(|(name, value)| (*name, &**value)));
+        self.flags = settings.part.flags();
         let config = settings.to_config(&place);
         private_file(&self.folder.join(CONFIG))
             .and_then(|mut file| file.write_all(config.as_bytes()))
@@ -202,6 +207,7 @@ impl Local {
             .arg(self.binary.libraries.as_deref().unwrap_or_default())
             .arg(&self.binary.path)
             .arg(self.folder.join(CONFIG))
+            .args(self.flags)
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(log)

@@ -10,9 +10,10 @@ use std::{
 use crate::{
     builder::Builder,
     local::Local,
-    resp::{Address, Connection, Endpoint, Value},
+    resp::{Address, Connection, Endpoint, RespError, Value},
     settings::Settings,
     version::Version,
+    wait::eventually,
 };
 
 /// A server that this process owns: it may be flushed, configured, killed, paused and restarted.
@@ -223,6 +224,28 @@ impl Server {
         })
     }
 
+    /// Starts a replica of this server, and waits until it holds what this one does.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up, or does not follow within ten seconds.
+    #[must_use]
+    #[track_caller]
+    pub fn replica(&self) -> Server {
+        let replica = Server::builder().replica_of(self).start();
+        eventually(DEADLINE, "the replica follows", || replica.follows());
+        replica
+    }
+
+    /// Whether this is a replica that is connected to its primary and up to date.
+    #[must_use]
+    #[track_caller]
+    pub fn follows(&self) -> bool {
+        let info = self.info("replication");
+        info.get("master_link_status")
+            .is_some_and(|link| link == "up")
+    }
+
     /// Removes every key of every database.
     ///
     /// # Panics
@@ -291,8 +314,12 @@ impl Server {
             .unwrap_or_else(|error| panic!("cannot connect to the server: {error}"))
     }
 
+    pub(crate) fn connection_within(&self, limit: Duration) -> Result<Connection, RespError> {
+        Connection::open_address(&self.address, limit)
+    }
+
     #[track_caller]
-    fn expect_ok(&self, parts: &[&str]) {
+    pub(crate) fn expect_ok(&self, parts: &[&str]) {
         let reply = self.command(parts);
         assert_eq!(reply.as_str(), Some("OK"), "{parts:?} says {reply:?}");
     }

@@ -12,7 +12,67 @@ pub(crate) struct Settings {
     pub(crate) append_only: bool,
     pub(crate) image: Option<String>,
     pub(crate) tls: bool,
+    pub(crate) part: Part,
 }
+
+/// What a server is to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Nothing: it stands alone.
+    #[default]
+    Alone,
+    /// A primary or replica that others reach at its own port.
+    Member,
+    /// A node of a cluster.
+    ClusterNode,
+    /// A sentinel.
+    Sentinel,
+}
+
+impl Part {
+    /// What its configuration says for that; `bus` is a free port.
+    pub(crate) fn config(self, bus: u16) -> Vec<(&'static str, String)> {
+        let fixed = |lines: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+            lines
+                .iter()
+                .map(|&(name, value)| (name, value.to_owned()))
+                .collect()
+        };
+        match self {
+            Part::Alone | Part::Sentinel => Vec::new(),
+            Part::Member => fixed(QUICK_REPLICATION),
+            Part::ClusterNode => {
+                let mut lines = fixed(QUICK_REPLICATION);
+                lines.extend(fixed(CLUSTER_NODE));
+                lines.push(("cluster-port", bus.to_string()));
+                lines
+            }
+        }
+    }
+
+    /// What follows the configuration file on the server's command line.
+    pub(crate) fn flags(self) -> &'static [&'static str] {
+        match self {
+            Part::Sentinel => &["--sentinel"],
+            _ => &[],
+        }
+    }
+}
+
+/// A replica is there as soon as it is asked for, and is reached where it listens.
+const QUICK_REPLICATION: &[(&str, &str)] = &[
+    ("repl-diskless-sync-delay", "0"),
+    ("repl-ping-replica-period", "1"),
+    ("replica-announce-ip", "127.0.0.1"),
+];
+
+/// Failures are noticed within a second or two; a replica may take over however old its data is.
+const CLUSTER_NODE: &[(&str, &str)] = &[
+    ("cluster-enabled", "yes"),
+    ("cluster-config-file", "nodes.conf"),
+    ("cluster-node-timeout", "1000"),
+    ("cluster-replica-validity-factor", "0"),
+];
 
 impl Settings {
     /// Writes the configuration file: `place` (where this server listens and keeps its data) first, the caller's own

@@ -9,6 +9,7 @@
 
 mod binary;
 mod configuration;
+mod groups;
 mod helper;
 mod lifecycle;
 mod orphan;
