@@ -228,7 +228,8 @@ where
             Ok(value) => Ok(Some(Arc::new(value))),
             Err(error) => {
                 if matches!(error, DecodeError::ForeignValue) {
-                    self.reads.distrust("a cached value of another key");
+                    self.reads
+                        .distrust(&place.key, "a cached value of another key");
                 }
                 tracing::debug!(target: "russet::cache", cache = %self.name, %error, "an unreadable value is a miss");
                 Ok(None)

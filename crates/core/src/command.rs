@@ -22,6 +22,8 @@ pub struct Command {
     name: Cow<'static, str>,
     args: Vec<Bytes>,
     first_key: Option<Key>,
+    /// Whether it carries several callers' keys, and can be sent as several commands.
+    is_batch: bool,
 }
 
 impl Command {
@@ -42,7 +44,24 @@ impl Command {
             name,
             args: Vec::with_capacity(args),
             first_key: None,
+            is_batch: false,
         }
+    }
+
+    /// The same command, sent where another one goes.
+    pub(crate) fn beside(mut self, other: &Command) -> Self {
+        self.first_key = other.first_key.clone();
+        self
+    }
+
+    /// The same command, of which core has the parts.
+    pub(crate) fn batch(mut self) -> Self {
+        self.is_batch = true;
+        self
+    }
+
+    pub(crate) fn is_batch(&self) -> bool {
+        self.is_batch
     }
 
     /// Appends a key. The first one decides the cluster slot and stands, redacted, in errors.

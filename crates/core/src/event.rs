@@ -6,16 +6,19 @@ use tokio::sync::broadcast;
 
 use crate::error::Error;
 
-/// Something that happened to a connection.
+/// Something that happened to a connection, with the address of the server that it goes to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// Connected, for the first time or again. Nothing from before is on this connection: no subscription, no tracking.
-    Up,
+    Up(Arc<str>),
     /// The connection ended, or a first try failed; tries go on.
-    Down(Error),
-    /// The connection was open and answered nothing; it was given up for a new one.
-    Replaced,
+    Down(Arc<str>, Error),
+    /// The connection was given up for a new one: it was open and answered nothing, answered what cannot be, or its server
+    /// is no longer the primary.
+    Replaced(Arc<str>),
+    /// Slots of the cluster have other primaries than before, or the sentinels name another one.
+    TopologyChanged,
     /// This listener was too slow, and does not know what it missed.
     Gap,
 }
@@ -86,12 +89,12 @@ mod tests {
         let told = Told::new();
         let mut events = told.listen();
         for _ in 0..=CAPACITY {
-            told.tell(Event::Up);
+            told.tell(Event::TopologyChanged);
         }
         told.end();
         assert!(matches!(events.next().await, Some(Event::Gap)));
         for _ in 0..CAPACITY {
-            assert!(matches!(events.next().await, Some(Event::Up)));
+            assert!(matches!(events.next().await, Some(Event::TopologyChanged)));
         }
         assert!(events.next().await.is_none());
     }

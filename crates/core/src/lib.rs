@@ -16,6 +16,7 @@ mod call;
 mod command;
 mod concern;
 mod connections;
+mod discovery;
 mod driver;
 mod error;
 mod event;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use crate::command::{Command, Policy};
+use crate::command::Command;
 use crate::error::{Error, ErrorKind};
+use crate::reply::Reply;
 use crate::server::Server;
 
 /// Something whose health can be asked: a server, a cache, a queue.
@@ -31,7 +32,7 @@ pub enum Finding {
     Unknown(Error),
 }
 
-/// One `PING` on the command lane.
+/// One `PING` to each primary, on the command lane: healthy if all answer, degraded if some do.
 impl Probe for Server {
     fn subject(&self) -> String {
         self.to_string()
@@ -40,13 +41,42 @@ impl Probe for Server {
     fn probe(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = Finding> + Send + '_>> {
         Box::pin(async move {
             let asked = Instant::now();
-            let lane = self.lanes().command();
             let ping = Command::new("PING");
-            match lane.run(&ping, Policy::Idempotent, asked + deadline).await {
-                Ok(_) => Finding::Healthy(asked.elapsed()),
-                Err(error) if error.kind() == ErrorKind::Permission => Finding::Unknown(error),
+            match self
+                .lanes()
+                .command()
+                .on_each(&ping, asked + deadline)
+                .await
+            {
+                Ok(answers) => found(answers, asked.elapsed()),
                 Err(error) => Finding::Failed(error),
             }
         })
+    }
+}
+
+fn found(answers: Vec<(String, Result<Reply, Error>)>, took: Duration) -> Finding {
+    let all = answers.len();
+    let failed: Vec<(String, Error)> = answers
+        .into_iter()
+        .filter_map(|(name, reply)| Some((name, reply.err()?)))
+        .collect();
+    match &failed[..] {
+        [] => Finding::Healthy(took),
+        [(_, error), ..] if failed.len() == all && error.kind() == ErrorKind::Permission => {
+            Finding::Unknown(error.clone())
+        }
+        [(_, error), ..] if failed.len() == all => Finding::Failed(error.clone()),
+        some => {
+            let some: Vec<String> = some
+                .iter()
+                .map(|(name, error)| format!("{name}: {error}"))
+                .collect();
+            Finding::Degraded(format!(
+                "{} of {all} primaries: {}",
+                some.len(),
+                some.join("; ")
+            ))
+        }
     }
 }

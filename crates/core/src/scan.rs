@@ -1,15 +1,18 @@
-//! A walk over keys that leaves the server room for everybody else.
+//! A walk over keys that leaves the servers room for everybody else.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::command::{Command, Policy};
+use crate::discovery::SlotMap;
 use crate::error::Error;
-use crate::key::Key;
-use crate::lane::CommandLane;
-use crate::reply::FromReply as _;
+use crate::key::{Key, SLOTS};
+use crate::lane::{CommandLane, Members};
+use crate::reply::{FromReply as _, Reply};
+use crate::topology::Node;
 
 /// How a walk is paced.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +34,31 @@ impl Default for Pace {
     }
 }
 
-/// A walk over the keys that match a glob, page by page. Made by [`Server::scan`](crate::Server::scan).
+/// A walk over the keys that match a glob, page by page; on a cluster over one primary after the other. Made by
+/// [`Server::scan`](crate::Server::scan).
 ///
 /// A key that exists from the beginning to the end is found at least once; one may come twice; one that comes or goes
-/// meanwhile may or may not be found (the guarantees of `SCAN`).
+/// meanwhile may or may not be found (the guarantees of `SCAN`). Primaries that got slots since they were walked are walked
+/// again; while a slot is half way between two, some of its keys may be missed.
 #[derive(Debug)]
 pub struct Scan {
     lane: Arc<CommandLane>,
     pattern: Bytes,
     pace: Pace,
     deadline: Duration,
-    /// `None` at the end.
+    begun: bool,
+    /// `None` at the end of a server.
     cursor: Option<Bytes>,
+    cluster: Option<Walk>,
+}
+
+/// The way through a cluster.
+#[derive(Debug, Default)]
+struct Walk {
+    /// The primaries still to walk, the present one first.
+    left: VecDeque<Node>,
+    /// What the map was when a primary's walk began.
+    walked: HashMap<Node, Arc<SlotMap>>,
 }
 
 impl Scan {
@@ -52,40 +68,117 @@ impl Scan {
         pace: Pace,
         deadline: Duration,
     ) -> Self {
+        let cluster = lane.cluster().map(|_| Walk::default());
         Scan {
             lane,
             pattern,
             pace,
             deadline,
-            cursor: Some(Bytes::from_static(b"0")),
+            begun: false,
+            // A cluster's first server is yet to be found.
+            cursor: cluster.is_none().then(start),
+            cluster,
         }
     }
 
-    /// The next page, often empty; `None` at the end. One `SCAN`.
+    /// The next page, often empty; `None` at the end. One `SCAN`; on a cluster also a look at its slots at the end of each
+    /// round.
     ///
     /// # Errors
-    /// As [`Lane::run`](crate::Lane::run); the walk can go on from where it was by calling again.
+    /// As [`Lane::run`](crate::Lane::run); the walk can go on from where it was by calling again. Where a primary was lost
+    /// for good, that walks its successor.
     ///
     /// # Cancel safety
     /// Safe to drop; the next call asks for the same page.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Key>>, Error> {
+        let deadline = Instant::now() + self.pace.pause + self.deadline;
+        if self.cursor.is_none() && !self.next_server(deadline).await? {
+            return Ok(None);
+        }
         let Some(cursor) = &self.cursor else {
             return Ok(None);
         };
-        let begun = &**cursor != b"0";
-        if begun && !self.pace.pause.is_zero() {
+        if self.begun && !self.pace.pause.is_zero() {
             tokio::time::sleep(self.pace.pause).await;
         }
+        self.begun = true;
         let scan = Command::new("SCAN")
             .arg(cursor)
             .arg("MATCH")
             .arg(&self.pattern)
             .arg("COUNT")
             .arg(self.pace.count);
-        let deadline = Instant::now() + self.deadline;
-        let reply = self.lane.run(&scan, Policy::Idempotent, deadline).await?;
+        let reply = match (self.lane.cluster(), &mut self.cluster) {
+            (Some(members), Some(walk)) => {
+                let reply = walk.ask(&self.lane, members, &scan, deadline).await;
+                if reply.is_err() && walk.has_lost_its_server(members, deadline).await {
+                    self.cursor = None;
+                }
+                reply?
+            }
+            _ => self.lane.run(&scan, Policy::Idempotent, deadline).await?,
+        };
         let (next, keys) = <(Bytes, Vec<Bytes>)>::from_reply(reply)?;
         self.cursor = (&*next != b"0").then_some(next);
         Ok(Some(keys.into_iter().map(Key::raw).collect()))
     }
+
+    /// Begins the next server, if there is one.
+    async fn next_server(&mut self, deadline: Instant) -> Result<bool, Error> {
+        let (Some(members), Some(walk)) = (self.lane.cluster(), &mut self.cluster) else {
+            return Ok(false);
+        };
+        walk.left.pop_front();
+        if walk.left.is_empty() {
+            let map = members.discovery().fresh(deadline).await?;
+            walk.left = walk.missing(&map);
+        }
+        let Some(node) = walk.left.front() else {
+            return Ok(false);
+        };
+        let map = members.discovery().map(deadline).await?;
+        walk.walked.insert(node.clone(), map);
+        self.cursor = Some(start());
+        Ok(true)
+    }
+}
+
+impl Walk {
+    async fn ask(
+        &self,
+        lane: &CommandLane,
+        members: &Members,
+        scan: &Command,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let Some(node) = self.left.front() else {
+            return Err(Error::decode("the walk has no server"));
+        };
+        let node = members.named(node, deadline).await?;
+        let reply = lane.run_on(&node, scan, Policy::Idempotent, deadline).await;
+        reply.map_err(|error| error.on("SCAN", None))
+    }
+
+    /// Whether the present server is a primary no more: its cursor means nothing to any other.
+    async fn has_lost_its_server(&self, members: &Members, deadline: Instant) -> bool {
+        let map = members.discovery().map(deadline).await;
+        let is_left = |node| map.is_ok_and(|map| !map.primaries().contains(node));
+        self.left.front().is_some_and(is_left)
+    }
+
+    /// The primaries that were not walked with all the slots that they have now.
+    fn missing(&self, map: &SlotMap) -> VecDeque<Node> {
+        let got_slots = |node: &&Node| {
+            self.walked.get(*node).is_none_or(|before| {
+                let is_new =
+                    |slot| map.node_of(slot) == Some(*node) && before.node_of(slot) != Some(*node);
+                (0..SLOTS).any(is_new)
+            })
+        };
+        map.primaries().iter().filter(got_slots).cloned().collect()
+    }
+}
+
+fn start() -> Bytes {
+    Bytes::from_static(b"0")
 }

@@ -1,5 +1,6 @@
 //! One server of the topology.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use crate::error::{BuildError, Error, ErrorKind};
 use crate::event::Events;
 use crate::lane::{Blocking, Lane, Lanes};
 use crate::push::{Subscription, Target};
+use crate::reply::Reply;
 use crate::scan::{Pace, Scan};
 use crate::server_info::ServerInfo;
 
@@ -91,7 +93,8 @@ impl Server {
         Ok(())
     }
 
-    /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied. Two round trips.
+    /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied. Two round trips. On a
+    /// cluster it is one of the primaries; [`infos`](Server::infos) asks all.
     ///
     /// # Errors
     /// That it did not answer. A refusal is no error: what it would have said stays unknown.
@@ -103,21 +106,48 @@ impl Server {
         let lane = self.0.command();
         let ask = async |name| {
             let command = Command::new(name);
-            match lane.run(&command, Policy::Idempotent, deadline).await {
-                Ok(reply) => Ok(Some(reply)),
-                // Not allowed to everybody, or not known to every server.
-                Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Server) => {
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            }
+            unless_refused(lane.run(&command, Policy::Idempotent, deadline).await)
         };
         Ok(ServerInfo::read(ask("HELLO").await?, ask("INFO").await?))
     }
 
-    /// What happens to the connection of the command lane from now on.
+    /// What each primary is, by its address, as far as it says: a cluster's all, or the one server. Asked at once, two
+    /// round trips to each.
+    ///
+    /// # Errors
+    /// That nobody knows which servers there are. One that does not answer is that one's error.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn infos(&self) -> Result<BTreeMap<String, Result<ServerInfo, Error>>, Error> {
+        let deadline = Instant::now() + self.0.settings().deadline;
+        let lane = self.0.command();
+        let (hello, info) = (Command::new("HELLO"), Command::new("INFO"));
+        let hello = lane.on_each(&hello, deadline).await?.into_iter();
+        let mut info: BTreeMap<_, _> = lane.on_each(&info, deadline).await?.into_iter().collect();
+        let read = |hello, info: Option<Result<Reply, Error>>| {
+            let info = info.map_or(Ok(None), unless_refused)?;
+            Ok(ServerInfo::read(unless_refused(hello)?, info))
+        };
+        let all = hello.map(|(name, hello)| {
+            let server = read(hello, info.remove(&name));
+            (name, server)
+        });
+        Ok(all.collect())
+    }
+
+    /// What happens to the connections of the command lane from now on.
     pub fn events(&self) -> Events {
         self.0.command().events()
+    }
+}
+
+/// Not allowed to everybody, or not known to every server: then it is unknown, and no error.
+fn unless_refused(reply: Result<Reply, Error>) -> Result<Option<Reply>, Error> {
+    match reply {
+        Ok(reply) => Ok(Some(reply)),
+        Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Server) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::key::Stem;
 use crate::namespace::Namespace;
 use crate::reply::Reply;
-use crate::topology::Endpoint;
 
 /// Counts one operation of one handle by outcome, and how long it took.
 ///
@@ -92,9 +91,9 @@ pub(crate) struct ConnectionGauge {
 }
 
 impl ConnectionGauge {
-    pub(crate) fn new(server: &Endpoint, lane: &'static str) -> Self {
+    pub(crate) fn new(server: &str, lane: &'static str) -> Self {
         let labels = [
-            Label::new("server", server.to_string()),
+            Label::new("server", server.to_owned()),
             Label::from_static_parts("lane", lane),
         ];
         ConnectionGauge {

@@ -148,9 +148,9 @@ async fn another_key_s_value_is_a_miss_and_ends_its_connection() {
     );
     let mut events = redis.server(russet_cache::CONCERN).events();
     assert_eq!(users.get(&2).await.unwrap(), None);
-    assert!(matches!(events.next().await, Some(Event::Replaced)));
-    assert!(matches!(events.next().await, Some(Event::Down(_))));
-    assert!(matches!(events.next().await, Some(Event::Up)));
+    assert!(matches!(events.next().await, Some(Event::Replaced(_))));
+    assert!(matches!(events.next().await, Some(Event::Down(..))));
+    assert!(matches!(events.next().await, Some(Event::Up(_))));
     // It was no mixed-up reply: it is stored so. The next connection is not given up for it.
     for _ in 0..10 {
         assert_eq!(users.get(&2).await.unwrap(), None);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::{Batcher, Bounds, Flight};
 use crate::command::{Command, Policy};
@@ -62,7 +63,8 @@ impl Flight for Get {
             .iter()
             .fold(Command::with_capacity("MGET", unique.len()), |mget, key| {
                 mget.key(key)
-            });
+            })
+            .batch();
         match self.0.send(&mget, Policy::Idempotent, deadline).await {
             Ok(Reply::Array(values)) if values.len() == unique.len() => {
                 let values: Vec<_> = values
@@ -82,17 +84,19 @@ impl Flight for Get {
                     Error::decode(format!("MGET of {} keys answered {other:?}", unique.len()));
                 vec![Err(error); keys.len()]
             }
-            // One key that may not be read refuses the whole command; its neighbours shall not suffer.
-            Err(error) if error.kind() == ErrorKind::Permission && unique.len() > 1 => {
-                let mut answers = Vec::with_capacity(keys.len());
-                for key in &keys {
-                    answers.push(self.one(key, deadline).await);
-                }
-                answers
+            // One key that may not be read, or is on its way elsewhere, refuses the whole command; its neighbours shall
+            // not suffer.
+            Err(error) if splits(error.kind()) && unique.len() > 1 => {
+                join_all(keys.iter().map(|key| self.one(key, deadline))).await
             }
             Err(error) => vec![Err(error); keys.len()],
         }
     }
+}
+
+/// Whether what was refused together may be answered one by one.
+fn splits(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Permission | ErrorKind::TryAgain)
 }
 
 impl Get {

@@ -7,6 +7,7 @@
 mod air;
 mod flight;
 mod get;
+mod groups;
 mod queue;
 mod script;
 mod slot;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 pub use flight::Flight;
 pub use get::Getter;
-use queue::Queue;
+use groups::Groups;
 pub use script::ScriptCalls;
 
 use crate::call::until;
@@ -32,9 +33,9 @@ pub struct Bounds {
     pub items: usize,
     /// How many bytes one flight's requests, and by what the last ones came to its replies, have at most.
     pub bytes: usize,
-    /// How many flights are in the air at once; over a long way that is free, up to 32.
+    /// How many flights of a group are in the air at once; over a long way that is free, up to 32.
     pub flights: usize,
-    /// How many calls may wait; one more is [`Overloaded`](crate::ErrorKind::Overloaded), and certainly did not run.
+    /// How many calls of a group may wait; one more is [`Overloaded`](crate::ErrorKind::Overloaded), and certainly did not run.
     pub waiting: usize,
 }
 
@@ -52,10 +53,12 @@ impl Bounds {
 
 /// Turns concurrent calls into few commands. Cheap to clone.
 ///
+/// Calls of different [groups](Flight::group) share nothing: one group's server that does not answer holds up no other.
+///
 /// Each call has its own result. A dropped caller never cancels the flight that carries its call. A flight whose reply
 /// is lost makes every call in it ambiguous; one that cannot be sent makes none.
 pub struct Batcher<F: Flight> {
-    queue: Arc<Queue<F>>,
+    groups: Arc<Groups<F>>,
     deadline: Duration,
 }
 
@@ -63,7 +66,7 @@ impl<F: Flight> Batcher<F> {
     /// A batcher of one kind of call; each call has this long.
     pub fn new(flight: F, bounds: Bounds, deadline: Duration) -> Self {
         Batcher {
-            queue: Arc::new(Queue::new(flight, bounds)),
+            groups: Arc::new(Groups::new(flight, bounds)),
             deadline,
         }
     }
@@ -76,14 +79,14 @@ impl<F: Flight> Batcher<F> {
     /// # Cancel safety
     /// A dropped call that is still waiting is not sent.
     pub async fn call(&self, request: F::Request) -> Result<F::Response, Error> {
-        self.queue.call(request, until(self.deadline)).await
+        self.groups.call(request, until(self.deadline)).await
     }
 }
 
 impl<F: Flight> Clone for Batcher<F> {
     fn clone(&self) -> Self {
         Batcher {
-            queue: self.queue.clone(),
+            groups: self.groups.clone(),
             deadline: self.deadline,
         }
     }

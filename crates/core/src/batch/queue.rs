@@ -12,8 +12,9 @@ use super::waiting::{Item, Waiting};
 use super::{Bounds, Flight};
 use crate::error::{Error, ErrorKind};
 
+/// The calls of one group.
 pub(super) struct Queue<F: Flight> {
-    pub(super) flight: F,
+    pub(super) flight: Arc<F>,
     pub(super) bounds: Bounds,
     state: Mutex<State<F>>,
 }
@@ -37,7 +38,7 @@ enum Place<F: Flight> {
 }
 
 impl<F: Flight> Queue<F> {
-    pub(super) fn new(flight: F, bounds: Bounds) -> Self {
+    pub(super) fn new(flight: Arc<F>, bounds: Bounds) -> Self {
         Queue {
             flight,
             bounds,
@@ -92,7 +93,7 @@ impl<F: Flight> Queue<F> {
             deadline,
             caller,
         };
-        state.waiting.push(self.flight.group(&item.request), item);
+        state.waiting.push(item);
         let free = state.air.takes(self.bounds.flights);
         Ok(Place::Waiting(
             free.then(|| Slot::take(self, &mut state)),

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::{Batcher, Bounds, Flight};
 use crate::call::classify;
 use crate::command::{Command, IntoArg, Policy};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::lane::Lane;
 use crate::reply::Reply;
@@ -88,6 +89,49 @@ impl Flight for Calls {
         calls: Vec<(Key, Vec<Bytes>)>,
         deadline: Instant,
     ) -> Vec<Result<Reply, Error>> {
+        match self.send(&calls, deadline).await {
+            Ok(entries) => entries,
+            // Keys on their way elsewhere, and not all on one side: one by one each is on one.
+            Err(error) if error.kind() == ErrorKind::TryAgain && !error.may_have_executed() => {
+                let alone = calls.chunks(1).map(async |call| {
+                    let entries = self.send(call, deadline).await?;
+                    entries
+                        .into_iter()
+                        .next()
+                        .unwrap_or_else(|| Err(error.clone()))
+                });
+                Box::pin(join_all(alone)).await
+            }
+            Err(error) => vec![Err(error); calls.len()],
+        }
+    }
+}
+
+impl Calls {
+    /// Sends calls together; each one's entry of the reply.
+    async fn send(
+        &self,
+        calls: &[(Key, Vec<Bytes>)],
+        deadline: Instant,
+    ) -> Result<Vec<Result<Reply, Error>>, Error> {
+        let eval = self.eval(calls);
+        let reply = self.lane.call(self.script, &eval, self.policy, deadline);
+        match reply.await? {
+            Reply::Array(entries) if entries.len() == calls.len() => {
+                let entry = |entry| match entry {
+                    Reply::Error(text) => Err(classify::element(text)),
+                    reply => Ok(reply),
+                };
+                Ok(entries.into_iter().map(entry).collect())
+            }
+            other => Err(Error::decode(format!(
+                "a script over {} keys answered {other:?}",
+                calls.len()
+            ))),
+        }
+    }
+
+    fn eval(&self, calls: &[(Key, Vec<Bytes>)]) -> Command {
         let own: usize = calls.iter().map(|(_, args)| args.len()).sum();
         let eval = Command::with_capacity("EVALSHA", 2 + calls.len() + self.common.len() + own)
             .arg(self.script.hash())
@@ -97,26 +141,6 @@ impl Flight for Calls {
             .fold(eval, |eval, (key, _)| eval.key(key))
             .args(&self.common);
         let eval = calls.iter().fold(eval, |eval, (_, args)| eval.args(args));
-        match self
-            .lane
-            .call(self.script, &eval, self.policy, deadline)
-            .await
-        {
-            Ok(Reply::Array(entries)) if entries.len() == calls.len() => {
-                let entry = |entry| match entry {
-                    Reply::Error(text) => Err(classify::element(text)),
-                    reply => Ok(reply),
-                };
-                entries.into_iter().map(entry).collect()
-            }
-            Ok(other) => {
-                let error = Error::decode(format!(
-                    "a script over {} keys answered {other:?}",
-                    calls.len()
-                ));
-                vec![Err(error); calls.len()]
-            }
-            Err(error) => vec![Err(error); calls.len()],
-        }
+        if calls.len() > 1 { eval.batch() } else { eval }
     }
 }

@@ -36,7 +36,11 @@ fn answer(name: &str, text: String) -> Error {
         "OOM" => ErrorKind::OutOfMemory,
         "BUSY" => ErrorKind::Busy,
         "NOSCRIPT" => ErrorKind::NoScript,
-        "CLUSTERDOWN" | "TRYAGAIN" => ErrorKind::ClusterDown,
+        "CLUSTERDOWN" => ErrorKind::ClusterDown,
+        "TRYAGAIN" => ErrorKind::TryAgain,
+        "CROSSSLOT" => ErrorKind::CrossSlot,
+        // Followed where there is a slot map; elsewhere, the server has become one of a cluster's.
+        "MOVED" | "ASK" => ErrorKind::ClusterDown,
         "WRONGTYPE" => ErrorKind::WrongType,
         _ => ErrorKind::Server,
     };
@@ -48,7 +52,13 @@ fn answer(name: &str, text: String) -> Error {
     } else {
         kind != ErrorKind::Server
     };
-    Error::new(kind, without_arguments(text)).with_executed(!refused)
+    let text = match kind {
+        ErrorKind::CrossSlot => {
+            "the keys are of different cluster slots; give them one hash tag, as `Stem::tagged` does".to_owned()
+        }
+        _ => without_arguments(text),
+    };
+    Error::new(kind, text).with_executed(!refused)
 }
 
 /// An error inside a reply: whatever answered it ran.
@@ -69,7 +79,10 @@ fn without_arguments(mut text: String) -> String {
 /// holds for every write of the script.
 ///
 /// Not among them: an OOM inside the script, which may come after a command that frees, and any WRONGTYPE.
-const SCRIPT_REFUSALS: [&str; 13] = [
+const SCRIPT_REFUSALS: [&str; 16] = [
+    "ASK ",
+    "CROSSSLOT Keys in request don't hash to the same slot",
+    "MOVED ",
     "BUSY Redis is busy running a script",
     "BUSY Valkey is busy running a script",
     "CLUSTERDOWN The cluster is down",

@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use super::{convert, exposed, tls};
 use crate::command::Command;
 use crate::reply::Reply;
+use crate::server_info::ServerInfo;
 use crate::topology::{Address, Endpoint, Login, Node};
 
 /// What of the client library is set, and to what.
@@ -41,6 +42,9 @@ struct Life {
     inner: Inner,
     abort: AbortHandle,
     router: Mutex<ConnectHandle>,
+    greeting: ServerInfo,
+    /// Held while `ASKING` and its command are put into the queue, one behind the other.
+    asking: std::sync::Mutex<()>,
 }
 
 impl Drop for Life {
@@ -99,11 +103,14 @@ impl Client {
         let abort = router.abort_handle();
         let connected = async {
             inner.wait_for_connect().await.map_err(Failure::from)?;
-            // fred takes a connection that closes during its set-up for one that is ready.
-            match inner.ping::<Value>(None).await.map_err(Failure::from) {
+            // fred takes a connection that closes during its set-up for one that is ready; one that answers is.
+            let hello = CustomCommand::new_static("HELLO", ClusterHash::Random, false);
+            let hello = inner.custom_raw::<Value>(hello, Vec::new());
+            let (hello, ping) = tokio::join!(hello, inner.ping::<Value>(None));
+            match ping.map_err(Failure::from) {
                 // A user who may not PING is connected all the same.
                 Err(failure) if !failure.is_refusal() => Err(failure),
-                _ => Ok(()),
+                _ => Ok(hello.ok().and_then(|hello| convert::reply(hello).ok())),
             }
         };
         let failure = tokio::select! {
@@ -114,7 +121,13 @@ impl Client {
                 _ => Failure { cause: Cause::Connection, text: "the connection closed at once".to_owned() },
             },
             connected = connected => match connected {
-                Ok(()) => return Ok(Client(Arc::new(Life { inner, abort, router: Mutex::new(router) }))),
+                Ok(hello) => return Ok(Client(Arc::new(Life {
+                    inner,
+                    abort,
+                    router: Mutex::new(router),
+                    greeting: ServerInfo::read(hello, None),
+                    asking: std::sync::Mutex::new(()),
+                }))),
                 Err(failure) => failure,
             },
             () = timeout => Failure {
@@ -124,6 +137,34 @@ impl Client {
         };
         abort.abort();
         Err(failure)
+    }
+
+    /// What the server said of itself when it was connected to.
+    pub(crate) fn greeting(&self) -> &ServerInfo {
+        &self.0.greeting
+    }
+
+    /// Sends one command behind an `ASKING` that holds for it alone. Every command on this connection must come this way.
+    pub(crate) async fn send_asking(
+        &self,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<Reply, Failure> {
+        let asking = Command::new("ASKING");
+        let both = async {
+            tokio::join!(biased; self.send(&asking, timeout), self.send(command, timeout)).1
+        };
+        let mut both = std::pin::pin!(both);
+        let mut begun = false;
+        std::future::poll_fn(|cx| {
+            // The first poll puts both into the queue.
+            let turn = (!begun).then(|| self.0.asking.lock());
+            begun = true;
+            let polled = both.as_mut().poll(cx);
+            drop(turn);
+            polled
+        })
+        .await
     }
 
     /// Sends one command and waits for its reply for at most `timeout`.
@@ -306,7 +347,7 @@ async fn build(endpoint: &Endpoint, tuning: Tuning) -> Result<Inner, Failure> {
         },
         Address::Unix(path) => ServerConfig::Unix { path: path.clone() },
         Address::Cluster(_) | Address::Sentinel { .. } => {
-            return Err(local("clusters and sentinels are not supported".to_owned()));
+            return Err(local("one server of it must be named".to_owned()));
         }
     };
     let config = Config {

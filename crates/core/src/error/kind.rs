@@ -30,6 +30,10 @@ pub enum ErrorKind {
     NoScript,
     /// The cluster cannot serve the slot now.
     ClusterDown,
+    /// The keys' slot is on its way to another node, and they are not all on one side. The command was refused.
+    TryAgain,
+    /// The command's keys are of different cluster slots. It was refused.
+    CrossSlot,
     /// The key holds another Redis type than the command wants.
     WrongType,
     /// The server answered with another error.
@@ -58,6 +62,8 @@ impl ErrorKind {
             ErrorKind::Busy => "busy",
             ErrorKind::NoScript => "no_script",
             ErrorKind::ClusterDown => "cluster_down",
+            ErrorKind::TryAgain => "try_again",
+            ErrorKind::CrossSlot => "cross_slot",
             ErrorKind::WrongType => "wrong_type",
             ErrorKind::Server => "server",
             ErrorKind::Decode => "decode",
@@ -86,6 +92,7 @@ impl ErrorKind {
                 | ErrorKind::OutOfMemory
                 | ErrorKind::Busy
                 | ErrorKind::ClusterDown
+                | ErrorKind::TryAgain
         )
     }
 }

@@ -1,50 +1,71 @@
 //! A connection for commands that wait on the server, and nothing else.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::supervisor::Supervised;
+use super::supervisor::{Supervised, Task, closed};
 use crate::call::{classify, until};
 use crate::command::Command;
 use crate::connections::Slot;
-use crate::driver::{Cause, Client, Tuning};
-use crate::error::Error;
+use crate::discovery::{Finder, Place, Redirect};
+use crate::driver::{Cause, Client, Failure, Tuning};
+use crate::error::{Error, ErrorKind};
+use crate::event::Told;
+use crate::key::Key;
 use crate::reply::FromReply;
-use crate::topology::Endpoint;
+use crate::topology::Node;
 
 /// Runs blocking commands (`BLPOP`, `XREADGROUP … BLOCK`) on a connection of its own: one consumer loop, one handle.
 ///
 /// A blocking command stops whatever stands behind it on its connection, so it never shares one. Made by
 /// [`Server::blocking`](crate::Server::blocking).
 pub struct Blocking {
-    connection: Arc<Supervised>,
+    waiting: Arc<Waiting>,
     deadline: Duration,
     _slot: Slot,
 }
 
+/// The connection that is waited on: on a cluster the one to the primary of the last command's key.
+pub(crate) struct Waiting {
+    finder: Finder,
+    tuning: Tuning,
+    current: Mutex<Option<Current>>,
+    closed: AtomicBool,
+}
+
+struct Current {
+    member: Option<Node>,
+    connection: Arc<Supervised>,
+}
+
 impl Blocking {
-    pub(crate) fn start(
-        endpoint: Arc<Endpoint>,
-        tuning: Tuning,
-        deadline: Duration,
-        slot: Slot,
-    ) -> Self {
+    pub(crate) fn start(finder: Finder, tuning: Tuning, deadline: Duration, slot: Slot) -> Self {
+        let waiting = Waiting {
+            finder,
+            tuning,
+            current: Mutex::default(),
+            closed: AtomicBool::new(false),
+        };
+        if let Ok(place) = waiting.finder.place() {
+            waiting.connection(place, None);
+        }
         Blocking {
-            connection: Arc::new(Supervised::start_unwatched(endpoint, tuning, "blocking")),
+            waiting: Arc::new(waiting),
             deadline,
             _slot: slot,
         }
     }
 
     /// What a shutdown ends, wherever this is then.
-    pub(crate) fn connection(&self) -> Weak<Supervised> {
-        Arc::downgrade(&self.connection)
+    pub(crate) fn waiting(&self) -> Weak<Waiting> {
+        Arc::downgrade(&self.waiting)
     }
 
     /// Runs a command that waits on the server for at most `wait`, which must be what its own argument says.
     ///
-    /// Ends at the latest one deadline after `wait`. Never sent twice.
+    /// Ends at the latest one deadline after `wait`. Never sent twice; on a cluster it follows a slot that moves.
     ///
     /// # Errors
     /// As [`Lane::run`](crate::Lane::run).
@@ -59,20 +80,118 @@ impl Blocking {
     ) -> Result<T, Error> {
         let told = |error: Error| error.on(command.operation(), command.first_key());
         let over = until(wait.saturating_add(self.deadline));
-        let client = self
-            .connection
-            .client(until(self.deadline))
-            .await
-            .map_err(told)?;
-        let mut guard = Guard(Some((&self.connection, &client)));
-        let limit = over.saturating_duration_since(Instant::now());
-        let reply = Box::pin(client.send_blocking(command, limit)).await;
-        // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
-        if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
-            guard.0 = None;
+        loop {
+            let connection = self.waiting.of(command, until(self.deadline)).await;
+            let (connection, member) = connection.map_err(told)?;
+            let client = connection
+                .client(until(self.deadline))
+                .await
+                .map_err(told)?;
+            let mut guard = Guard(Some((&connection, &client)));
+            let limit = over.saturating_duration_since(Instant::now());
+            let reply = Box::pin(client.send_blocking(command, limit)).await;
+            // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
+            if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
+                guard.0 = None;
+            }
+            drop(guard);
+            match reply {
+                Ok(reply) => return T::from_reply(reply),
+                Err(failure) if self.waiting.moved(&failure, command, member.as_ref()) => {
+                    // Half a slot's move, or an election, may have to end first.
+                    tokio::time::sleep(MOVING).await;
+                    if Instant::now() >= over {
+                        return Err(told(classify::command(command.name(), failure)));
+                    }
+                }
+                Err(failure) => return Err(told(classify::command(command.name(), failure))),
+            }
         }
-        drop(guard);
-        T::from_reply(reply.map_err(|failure| told(classify::command(command.name(), failure)))?)
+    }
+}
+
+/// How long a key that is on its way is given.
+const MOVING: Duration = Duration::from_millis(10);
+
+impl Waiting {
+    /// The connection to a command's server, and that one's name if it is one of a cluster's.
+    async fn of(
+        &self,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<(Arc<Supervised>, Option<Node>), Error> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        let cluster = match self.finder.place() {
+            Ok(place) => return Ok((self.connection(place, None), None)),
+            Err(cluster) => cluster,
+        };
+        let map = cluster.map(deadline).await?;
+        let slot = command.first_key().map(Key::slot);
+        let node = match slot {
+            Some(slot) => map.node_of(slot),
+            None => map.primaries().first(),
+        };
+        let Some(node) = node else {
+            cluster.wish();
+            return Err(Error::new(
+                ErrorKind::ClusterDown,
+                "no node serves the key's slot",
+            ));
+        };
+        let place = Place::Member(Arc::new(cluster.member(node)), cluster.clone());
+        Ok((self.connection(place, Some(node)), Some(node.clone())))
+    }
+
+    /// The connection to a place: the present one, or a new one instead of it.
+    fn connection(&self, place: Place, member: Option<&Node>) -> Arc<Supervised> {
+        // Nothing under this lock panics.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = &*current
+            && current.member.as_ref() == member
+        {
+            return current.connection.clone();
+        }
+        let mut task = Task::new("blocking", self.tuning, Told::new());
+        task.watched = false;
+        let connection = Arc::new(Supervised::start(place, task));
+        *current = Some(Current {
+            member: member.cloned(),
+            connection: connection.clone(),
+        });
+        connection
+    }
+
+    /// Whether a failure is that of a key that is elsewhere, and the command did not run.
+    fn moved(&self, failure: &Failure, command: &Command, from: Option<&Node>) -> bool {
+        let (Err(cluster), Some(from)) = (self.finder.place(), from) else {
+            return false;
+        };
+        if failure.cause != Cause::Answer {
+            return false;
+        }
+        let slot = command.first_key().map(Key::slot);
+        match Redirect::parse(&failure.text, slot, from) {
+            Some(Redirect::Moved { slot, to }) => {
+                cluster.moved(slot, &to);
+                true
+            }
+            // A key that is not there yet either: wait until the slot has arrived.
+            Some(Redirect::Ask { .. } | Redirect::TryAgain) => {
+                cluster.wish();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = &*current {
+            current.connection.close();
+        }
     }
 }
 

@@ -4,50 +4,49 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use futures_util::future::join_all;
 
-use super::supervisor::{Supervised, closed};
-use crate::call::{Budget, classify};
+use super::node::{Failed, NodeLane};
+use super::nodes::{Members, Nodes};
+use super::routed::Routed;
+use super::supervisor::{Scripts, Task};
+use crate::call::Budget;
 use crate::command::{Command, Policy};
-use crate::driver::{Cause, Client, Tuning};
+use crate::discovery::Finder;
 use crate::error::{Error, ErrorKind};
-use crate::event::Events;
+use crate::event::{Events, Told};
+use crate::key::Key;
 use crate::reply::Reply;
 use crate::script::Script;
-use crate::topology::Endpoint;
 
-/// One connection that all callers share.
+/// A connection that all callers share, to each server of the lane.
 pub(crate) struct CommandLane {
-    connection: Supervised,
-    in_flight: Semaphore,
-    max_in_flight: usize,
+    nodes: Nodes,
     budget: Budget,
-    cluster: bool,
+    scripts: Arc<Scripts>,
+    told: Told,
+    max_in_flight: usize,
 }
 
 impl CommandLane {
-    pub(crate) fn start(
-        endpoint: Arc<Endpoint>,
-        tuning: Tuning,
-        max_in_flight: usize,
-        name: &'static str,
-    ) -> Self {
+    pub(crate) fn start(finder: &Finder, task: Task, max_in_flight: usize) -> Self {
         CommandLane {
-            cluster: endpoint.is_cluster(),
-            connection: Supervised::start(endpoint, tuning, name),
-            in_flight: Semaphore::new(max_in_flight),
-            max_in_flight,
+            scripts: task.scripts.clone(),
+            told: task.told.clone(),
+            nodes: Nodes::start(finder, task, max_in_flight),
             budget: Budget::new(max_in_flight),
+            max_in_flight,
         }
     }
 
-    pub(crate) fn is_cluster(&self) -> bool {
-        self.cluster
+    /// The slot map's side of the lane, on a cluster.
+    pub(crate) fn cluster(&self) -> Option<&Members> {
+        self.nodes.cluster()
     }
 
     /// Waits until the lane is up, or its first try has failed.
     pub(crate) async fn ready(&self, deadline: Instant) -> Result<(), Error> {
-        self.connection.client(deadline).await.map(drop)
+        self.nodes.ready(deadline).await
     }
 
     /// Gate, in-flight bound, deadline, driver, classifier, and again where the policy lets it: the way of every command.
@@ -57,29 +56,70 @@ impl CommandLane {
         policy: Policy,
         deadline: Instant,
     ) -> Result<Reply, Error> {
+        let result = match &self.nodes {
+            Nodes::One(node) => self.run_on(node, command, policy, deadline).await,
+            // Boxed: off clusters nobody shall hold the room of its future.
+            Nodes::Cluster(members) => {
+                let routed = Routed::new(self, members, command, policy, deadline);
+                Box::pin(routed.run()).await
+            }
+        };
+        result.map_err(|error| error.on(command.operation(), command.first_key()))
+    }
+
+    /// The same, on one server and no other.
+    pub(crate) async fn run_on(
+        &self,
+        node: &NodeLane,
+        command: &Command,
+        policy: Policy,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
         // Whether an attempt before may have run: what is told of the last one is told of all.
         let mut doubt = false;
         loop {
-            let error = match self.connection.client(deadline).await {
+            let error = match node.connection().client(deadline).await {
                 Err(error) => error,
-                Ok(client) => match self.attempt(&client, command, deadline).await {
+                Ok(client) => match node.attempt(&client, command, deadline).await {
                     Ok(reply) => {
                         self.budget.earn();
                         return Ok(reply);
                     }
-                    Err(error) => {
+                    Err(Failed::Error(error) | Failed::Redirect(_, error)) => {
                         doubt |= error.may_have_executed();
                         if self.may_retry(&error, policy, deadline) {
-                            self.connection.left(&client, deadline).await;
+                            node.connection().left(&client, deadline).await;
                             continue;
                         }
                         error
                     }
                 },
             };
-            let error = error.on(command.operation(), command.first_key());
             return Err(error.or_executed(doubt));
         }
+    }
+
+    /// Runs an idempotent command on every primary; each one's answer by its name.
+    ///
+    /// # Errors
+    /// That nobody knows who they are.
+    pub(crate) async fn on_each(
+        &self,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<Vec<(String, Result<Reply, Error>)>, Error> {
+        let nodes = match &self.nodes {
+            Nodes::One(node) => vec![node.clone()],
+            Nodes::Cluster(members) => members.primaries(deadline).await?,
+        };
+        let all = nodes.iter().map(async |node| {
+            let reply = self
+                .run_on(node, command, Policy::Idempotent, deadline)
+                .await;
+            let reply = reply.map_err(|error| error.on(command.operation(), None));
+            (node.to_string(), reply)
+        });
+        Ok(join_all(all).await)
     }
 
     /// Runs a script's EVALSHA; where the server does not know the script, loads it and runs it again.
@@ -100,17 +140,28 @@ impl CommandLane {
             reply => return Script::unwrap(reply?),
         };
         // From now on every new connection loads it before it is used.
-        self.connection.preload(script);
-        let reply = match self.run(&script.load(), Policy::Idempotent, deadline).await {
-            Ok(_) => self.run(call, policy, deadline).await,
-            // It was the load that failed, and not the script.
-            Err(error) => Err(error.with_executed(false)),
-        };
-        Script::unwrap(reply.map_err(|error| error.or_executed(first.may_have_executed()))?)
+        self.scripts.add(script);
+        let doubt = first.may_have_executed();
+        let mut last = first;
+        // On a cluster the slot may move between the two, to a node that does not know the script either.
+        for _ in 0..3 {
+            let load = script.load().beside(call);
+            if let Err(error) = self.run(&load, Policy::Idempotent, deadline).await {
+                // It was the load that failed, and not the script.
+                return Err(error.with_executed(doubt));
+            }
+            match self.run(call, policy, deadline).await {
+                Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
+                    last = error;
+                }
+                reply => return Script::unwrap(reply.map_err(|error| error.or_executed(doubt))?),
+            }
+        }
+        Err(last.or_executed(doubt))
     }
 
     /// A connection that ended under a command says nothing against the next one.
-    fn may_retry(&self, error: &Error, policy: Policy, deadline: Instant) -> bool {
+    pub(super) fn may_retry(&self, error: &Error, policy: Policy, deadline: Instant) -> bool {
         let lost = matches!(
             error.kind(),
             ErrorKind::ConnectionLost | ErrorKind::Unavailable
@@ -120,56 +171,28 @@ impl CommandLane {
             && self.budget.spend()
     }
 
-    /// Sends a command once.
-    async fn attempt(
-        &self,
-        client: &Client,
-        command: &Command,
-        deadline: Instant,
-    ) -> Result<Reply, Error> {
-        let _permit = match self.in_flight.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                match tokio::time::timeout_at(deadline.into(), self.in_flight.acquire()).await {
-                    Ok(Ok(permit)) => permit,
-                    Ok(Err(_)) => return Err(closed()),
-                    Err(_) => {
-                        let message =
-                            format!("{} commands are in flight already", self.max_in_flight);
-                        return Err(Error::new(ErrorKind::Overloaded, message));
-                    }
-                }
-            }
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Error::new(
-                ErrorKind::Overloaded,
-                "the deadline passed before the command could be sent",
-            ));
-        }
-        let reply = client.send(command, left).await;
-        match &reply {
-            Err(failure) if failure.cause == Cause::Timeout => self.connection.vitals().missed(),
-            _ => self.connection.vitals().answered(),
-        }
-        reply.map_err(|failure| classify::command(command.name(), failure))
+    pub(super) fn earn(&self) {
+        self.budget.earn();
     }
 
-    pub(crate) fn distrust(&self) -> bool {
-        self.connection.distrust()
+    /// Gives up the connections that a key's replies may have come by; says whether it did.
+    pub(crate) fn distrust(&self, key: &Key) -> bool {
+        match &self.nodes {
+            Nodes::One(node) => node.connection().distrust(),
+            Nodes::Cluster(members) => members
+                .now(Some(key.slot()))
+                .is_some_and(|node| node.connection().distrust()),
+        }
     }
 
     pub(crate) fn events(&self) -> Events {
-        self.connection.events()
+        self.told.listen()
     }
 
     /// Lets the commands under way end, at most this long, then closes.
     pub(crate) async fn drain(&self, limit: Duration) {
-        let all = u32::try_from(self.max_in_flight).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(limit, self.in_flight.acquire_many(all)).await;
-        self.in_flight.close();
-        self.connection.close();
+        self.nodes.drain(limit).await;
+        self.told.end();
     }
 }
 

@@ -65,7 +65,7 @@ impl Lane {
 
     /// Which keys one command can name together: on a cluster those of one slot, else all.
     pub(crate) fn group(&self, key: &Key) -> u16 {
-        if self.lane.is_cluster() {
+        if self.lane.cluster().is_some() {
             key.slot()
         } else {
             0
@@ -176,9 +176,9 @@ impl Lane {
     /// to another key, say. A client that mixes replies up is caught by this, at most once in ten seconds, for a value
     /// that somebody stored under a wrong key looks the same and stays.
     ///
-    /// Commands under way end as on any lost connection.
-    pub fn distrust(&self, what: &'static str) {
-        if self.lane.distrust() {
+    /// `key` is the one that was asked for. Commands under way end as on any lost connection.
+    pub fn distrust(&self, key: &Key, what: &'static str) {
+        if self.lane.distrust(key) {
             tracing::error!(
                 target: "russet::core", concern = self.concern.name(), what,
                 "a reply may have been somebody else's; making a new connection"

@@ -8,9 +8,12 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::CommandLane;
+use super::supervisor::Task;
 use crate::connections::Slot;
+use crate::discovery::Finder;
 use crate::driver::Tuning;
 use crate::error::{BuildError, BuildErrorKind};
+use crate::event::Told;
 use crate::topology::Endpoint;
 
 /// A small runtime of its own: user code that blocks every worker of the service's runtime cannot stop it.
@@ -24,7 +27,7 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     pub(crate) fn start(
-        endpoint: Arc<Endpoint>,
+        endpoint: &Arc<Endpoint>,
         tuning: Tuning,
         max_in_flight: usize,
         slot: Slot,
@@ -42,12 +45,11 @@ impl Heartbeat {
         let handle = runtime.handle().clone();
         let lane = {
             let _inside = runtime.enter();
-            Arc::new(CommandLane::start(
-                endpoint,
-                tuning,
-                max_in_flight,
-                "heartbeat",
-            ))
+            // Its own look-out too: on a cluster a lease's node may move while the service's runtime is stuck.
+            let told = Told::new();
+            let finder = Finder::start(endpoint, tuning, told.clone());
+            let task = Task::new("heartbeat", tuning, told);
+            Arc::new(CommandLane::start(&finder, task, max_in_flight))
         };
         let (stop, stopped) = oneshot::channel::<()>();
         thread::Builder::new()

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::supervisor::Supervised;
+use super::blocking::Waiting;
+use super::supervisor::Task;
 use super::{Blocking, CommandLane, Heartbeat};
 use crate::builder::Settings;
 use crate::connections::{Connections, Slot};
+use crate::discovery::Finder;
 use crate::error::{BuildError, BuildErrorKind};
+use crate::event::Told;
 use crate::push::Push;
 use crate::topology::Endpoint;
 
@@ -20,11 +23,12 @@ pub(crate) struct Lanes {
     endpoint: Arc<Endpoint>,
     settings: Settings,
     connections: Arc<Connections>,
+    finder: Finder,
     command: Counted<CommandLane>,
     push: Mutex<Option<Arc<Push>>>,
     heartbeat: Mutex<Option<Arc<Heartbeat>>>,
     maintenance: Mutex<Option<Arc<Counted<CommandLane>>>>,
-    blocking: Mutex<Vec<Weak<Supervised>>>,
+    blocking: Mutex<Vec<Weak<Waiting>>>,
     closed: AtomicBool,
 }
 
@@ -40,9 +44,16 @@ impl Lanes {
         settings: Settings,
         connections: Arc<Connections>,
     ) -> Result<Self, BuildError> {
-        let endpoint = Arc::new(endpoint);
+        let (endpoint, told) = (Arc::new(endpoint), Told::new());
+        let slot = connections.open("command")?;
+        let finder = Finder::start(&endpoint, settings.tuning(), told.clone());
+        let task = Task::new("command", settings.tuning(), told);
         Ok(Lanes {
-            command: command_lane(&endpoint, settings, &connections, "command")?,
+            command: Counted {
+                lane: Arc::new(CommandLane::start(&finder, task, settings.max_in_flight)),
+                _slot: slot,
+            },
+            finder,
             endpoint,
             settings,
             connections,
@@ -69,11 +80,8 @@ impl Lanes {
     pub(crate) fn push(&self) -> Result<Arc<Push>, BuildError> {
         self.first_use(&self.push, || {
             let slot = self.connections.open("push")?;
-            Ok(Push::start(
-                self.endpoint.clone(),
-                self.settings.tuning(),
-                slot,
-            ))
+            let finder = self.finder.clone();
+            Ok(Push::start(finder, self.settings.tuning(), slot))
         })
     }
 
@@ -81,7 +89,7 @@ impl Lanes {
         self.first_use(&self.heartbeat, || {
             let slot = self.connections.open("heartbeat")?;
             Heartbeat::start(
-                self.endpoint.clone(),
+                &self.endpoint,
                 self.settings.tuning(),
                 self.settings.max_in_flight,
                 slot,
@@ -92,12 +100,13 @@ impl Lanes {
     /// The lane that walks and copies, so that nobody waits behind it.
     pub(crate) fn maintenance(&self) -> Result<Arc<CommandLane>, BuildError> {
         let made = self.first_use(&self.maintenance, || {
-            command_lane(
-                &self.endpoint,
-                self.settings,
-                &self.connections,
-                "maintenance",
-            )
+            let slot = self.connections.open("maintenance")?;
+            let task = Task::new("maintenance", self.settings.tuning(), Told::new());
+            let lane = CommandLane::start(&self.finder, task, self.settings.max_in_flight);
+            Ok(Counted {
+                lane: Arc::new(lane),
+                _slot: slot,
+            })
         })?;
         Ok(made.lane.clone())
     }
@@ -107,13 +116,13 @@ impl Lanes {
         let mut all = self.blocking.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_open()?;
         let made = Blocking::start(
-            self.endpoint.clone(),
+            self.finder.clone(),
             self.settings.tuning(),
             self.settings.deadline,
             self.connections.open("blocking")?,
         );
         all.retain(|one| one.strong_count() > 0);
-        all.push(made.connection());
+        all.push(made.waiting());
         Ok(made)
     }
 
@@ -165,25 +174,6 @@ impl Lanes {
         *cell = Some(made.clone());
         Ok(made)
     }
-}
-
-fn command_lane(
-    endpoint: &Arc<Endpoint>,
-    settings: Settings,
-    connections: &Arc<Connections>,
-    name: &'static str,
-) -> Result<Counted<CommandLane>, BuildError> {
-    let slot = connections.open(name)?;
-    let lane = CommandLane::start(
-        endpoint.clone(),
-        settings.tuning(),
-        settings.max_in_flight,
-        name,
-    );
-    Ok(Counted {
-        lane: Arc::new(lane),
-        _slot: slot,
-    })
 }
 
 fn taken<T>(cell: &Mutex<Option<Arc<T>>>) -> Option<Arc<T>> {

@@ -6,6 +6,9 @@ mod command;
 mod handle;
 mod heartbeat;
 mod lanes;
+mod node;
+mod nodes;
+mod routed;
 mod supervisor;
 mod vitals;
 
@@ -15,3 +18,4 @@ pub(crate) use command::CommandLane;
 pub use handle::Lane;
 pub(crate) use heartbeat::Heartbeat;
 pub(crate) use lanes::Lanes;
+pub(crate) use nodes::Members;

@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 
 use super::backoff::Backoff;
 use super::vitals::Vitals;
-use crate::call::classify;
 use crate::command::Command;
+use crate::discovery::Place;
 use crate::driver::{Cause, Client, Tuning};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Events, Told};
+use crate::event::{Event, Told};
 use crate::script::Script;
 use crate::telemetry::ConnectionGauge;
 use crate::topology::Endpoint;
@@ -38,57 +38,77 @@ pub(crate) enum State {
     Closed,
 }
 
-/// A connection that is replaced whenever it ends or hangs.
+/// A connection that is replaced whenever it ends or hangs, or its server is no longer the one to go to.
 pub(crate) struct Supervised {
     state: watch::Sender<State>,
     vitals: Arc<Vitals>,
-    scripts: Arc<Scripts>,
+    name: Arc<str>,
     told: Told,
     distrusted: Mutex<Option<Instant>>,
     task: JoinHandle<()>,
 }
 
-/// The scripts that the server did not know when they were first called.
-type Scripts = Mutex<Vec<&'static Script>>;
+/// What a connection is for.
+#[derive(Clone)]
+pub(crate) struct Task {
+    pub(crate) lane: &'static str,
+    pub(crate) tuning: Tuning,
+    /// Whether it is asked for signs of life, which would wait behind a blocking command.
+    pub(crate) watched: bool,
+    pub(crate) scripts: Arc<Scripts>,
+    pub(crate) told: Told,
+}
+
+impl Task {
+    pub(crate) fn new(lane: &'static str, tuning: Tuning, told: Told) -> Self {
+        Task {
+            lane,
+            tuning,
+            watched: true,
+            scripts: Arc::default(),
+            told,
+        }
+    }
+}
+
+/// The scripts that a server did not know when they were first called: loaded on every later connection before its use.
+#[derive(Debug, Default)]
+pub(crate) struct Scripts(Mutex<Vec<&'static Script>>);
+
+impl Scripts {
+    pub(crate) fn add(&self, script: &'static Script) {
+        let mut scripts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !scripts.iter().any(|known| known.hash() == script.hash()) {
+            scripts.push(script);
+        }
+    }
+
+    fn all(&self) -> Vec<&'static Script> {
+        let scripts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        scripts.clone()
+    }
+}
 
 impl Supervised {
-    /// Starts connecting.
-    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, lane: &'static str) -> Self {
-        Supervised::begin(endpoint, tuning, lane, true)
-    }
-
-    /// Starts connecting; without asking for signs of life, which would wait behind a blocking command.
-    pub(crate) fn start_unwatched(
-        endpoint: Arc<Endpoint>,
-        tuning: Tuning,
-        lane: &'static str,
-    ) -> Self {
-        Supervised::begin(endpoint, tuning, lane, false)
-    }
-
-    fn begin(endpoint: Arc<Endpoint>, tuning: Tuning, lane: &'static str, watched: bool) -> Self {
+    /// Starts connecting, on the runtime that this is called on.
+    pub(crate) fn start(place: Place, task: Task) -> Self {
         let (state, _) = watch::channel(State::Connecting);
-        let (vitals, scripts, told) = (
-            Arc::new(Vitals::default()),
-            Arc::new(Scripts::default()),
-            Told::new(),
-        );
+        let vitals = Arc::new(Vitals::default());
+        let (name, told): (Arc<str>, _) = (place.to_string().into(), task.told.clone());
         let supervisor = Supervisor {
-            gauge: ConnectionGauge::new(&endpoint, lane),
-            endpoint,
-            tuning,
+            gauge: ConnectionGauge::new(&name, task.lane),
+            name: name.clone(),
+            place,
+            task,
             state: state.clone(),
             vitals: vitals.clone(),
-            scripts: scripts.clone(),
-            told: told.clone(),
             backoff: Backoff::new(),
-            watched,
             away: false,
         };
         Supervised {
             state,
             vitals,
-            scripts,
+            name,
             told,
             distrusted: Mutex::default(),
             task: tokio::spawn(supervisor.run()),
@@ -144,25 +164,17 @@ impl Supervised {
             return false;
         };
         *last = Some(Instant::now());
-        self.told.tell(Event::Replaced);
+        self.told.tell(Event::Replaced(self.name.clone()));
         self.abandon(&client);
         true
     }
 
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(_))
+    }
+
     pub(crate) fn vitals(&self) -> &Vitals {
         &self.vitals
-    }
-
-    /// Has every later connection load the script before it is used.
-    pub(crate) fn preload(&self, script: &'static Script) {
-        let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
-        if !scripts.iter().any(|known| known.hash() == script.hash()) {
-            scripts.push(script);
-        }
-    }
-
-    pub(crate) fn events(&self) -> Events {
-        self.told.listen()
     }
 
     /// Stops, and ends the connection under whoever still waits for a reply.
@@ -171,7 +183,6 @@ impl Supervised {
         if let State::Up(client) = self.state.send_replace(State::Closed) {
             client.abort();
         }
-        self.told.end();
     }
 }
 
@@ -196,15 +207,14 @@ pub(super) fn closed() -> Error {
 }
 
 struct Supervisor {
-    endpoint: Arc<Endpoint>,
-    tuning: Tuning,
+    place: Place,
+    /// What the place is called, also while nobody knows where it is.
+    name: Arc<str>,
+    task: Task,
     state: watch::Sender<State>,
     vitals: Arc<Vitals>,
-    scripts: Arc<Scripts>,
-    told: Told,
     gauge: ConnectionGauge,
     backoff: Backoff,
-    watched: bool,
     /// Whether the server is known, and was logged, to be away.
     away: bool,
 }
@@ -212,18 +222,18 @@ struct Supervisor {
 impl Supervisor {
     async fn run(mut self) {
         loop {
-            match Client::connect(&self.endpoint, self.tuning).await {
-                Ok(client) => {
+            match self.place.connect(self.task.tuning).await {
+                Ok((client, endpoint)) => {
                     let (up, since) = (self.gauge.up(), Instant::now());
-                    self.serve(client).await;
+                    self.serve(client, &endpoint).await;
                     drop(up);
                     self.gauge.lost();
+                    self.place.suspect();
                     tokio::time::sleep(self.backoff.after(since.elapsed())).await;
                 }
-                Err(failure) => {
-                    let error =
-                        classify::connect(&failure, &self.endpoint.to_string()).on("connect", None);
-                    self.down(error);
+                Err(error) => {
+                    self.down(error.on("connect", None));
+                    self.place.suspect();
                     tokio::time::sleep(self.backoff.next()).await;
                 }
             }
@@ -231,45 +241,44 @@ impl Supervisor {
     }
 
     /// One connection's life.
-    async fn serve(&mut self, client: Client) {
+    async fn serve(&mut self, client: Client, endpoint: &Endpoint) {
         if self.away {
-            tracing::info!(target: "russet::core", server = %self.endpoint, "connected again");
+            tracing::info!(target: "russet::core", server = %endpoint, "connected again");
         }
         self.away = false;
         self.vitals.answered();
-        let scripts = self
-            .scripts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for script in scripts {
+        for script in self.task.scripts.all() {
             // A user who may not load, or a server that is busy, is met again by the call itself.
             let _ = client.send(&script.load(), PING_WITHIN).await;
         }
         self.turn(State::Up(client.clone()));
-        self.told.tell(Event::Up);
+        self.tell(Event::Up);
         loop {
             tokio::select! {
                 () = client.ended() => {
-                    tracing::debug!(target: "russet::core", server = %self.endpoint, "connection lost; connecting again");
+                    tracing::debug!(target: "russet::core", server = %endpoint, "connection lost; connecting again");
                     // One try before anybody is told: most losses are a restart or an idle cut, over in no time.
                     self.turn(State::Connecting);
-                    let lost = Error::new(ErrorKind::Unavailable, format!("the connection to {} was lost", self.endpoint));
-                    self.told.tell(Event::Down(lost));
+                    let lost = Error::new(ErrorKind::Unavailable, format!("the connection to {endpoint} was lost"));
+                    self.tell(|name| Event::Down(name, lost));
                     return;
                 }
-                () = tokio::time::sleep(PING_EVERY), if self.watched => {}
-                () = self.vitals.suspect(), if self.watched => {}
+                () = tokio::time::sleep(PING_EVERY), if self.task.watched => {}
+                () = self.vitals.suspect(), if self.task.watched => {}
+                () = self.place.left(endpoint) => {
+                    client.abort();
+                    self.tell(Event::Replaced);
+                    self.turn(State::Connecting);
+                    return;
+                }
             }
             let ping = client.send(&Command::new("PING"), PING_WITHIN).await;
             // A refusal is a sign of life too.
             if ping.is_err_and(|failure| failure.cause != Cause::Answer) {
-                let hung = format!(
-                    "{} answers nothing on an open connection; making a new one",
-                    self.endpoint
-                );
+                let hung =
+                    format!("{endpoint} answers nothing on an open connection; making a new one");
                 client.abort();
-                self.told.tell(Event::Replaced);
+                self.tell(Event::Replaced);
                 self.down(Error::new(ErrorKind::Unavailable, hung));
                 return;
             }
@@ -281,10 +290,15 @@ impl Supervisor {
     fn down(&mut self, error: Error) {
         if !self.away {
             self.away = true;
-            tracing::warn!(target: "russet::core", server = %self.endpoint, %error, "server away; trying on");
-            self.told.tell(Event::Down(error.clone()));
+            tracing::warn!(target: "russet::core", server = %self.place, %error, "server away; trying on");
+            let told = error.clone();
+            self.tell(|name| Event::Down(name, told));
         }
         self.turn(State::Down(error));
+    }
+
+    fn tell(&self, event: impl FnOnce(Arc<str>) -> Event) {
+        self.task.told.tell(event(self.name.clone()));
     }
 
     /// A lane that was closed meanwhile stays so.

@@ -5,6 +5,8 @@
 mod glob;
 mod reconciler;
 mod registry;
+mod scope;
+mod shards;
 mod subscription;
 
 use std::fmt;
@@ -14,13 +16,14 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::connections::Slot;
+use crate::discovery::Finder;
 use crate::driver::{Kind, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::topology::Endpoint;
 
 use reconciler::Reconciler;
 use registry::Registry;
+use scope::Scope;
 pub use subscription::{Delivery, GapCause, Subscription};
 
 /// What a subscription wants.
@@ -59,9 +62,17 @@ pub(crate) struct Push {
 }
 
 impl Push {
-    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, slot: Slot) -> Self {
+    pub(crate) fn start(finder: Finder, tuning: Tuning, slot: Slot) -> Self {
         let registry = Arc::new(Registry::default());
-        let task = tokio::spawn(Reconciler::new(endpoint, tuning, registry.clone()).run());
+        let task = match finder {
+            Finder::One(place) => {
+                let reconciler = Reconciler::new(place, Scope::All, tuning, registry.clone());
+                tokio::spawn(reconciler.run())
+            }
+            Finder::Cluster(cluster) => {
+                tokio::spawn(shards::run(cluster, tuning, registry.clone()))
+            }
+        };
         Push {
             registry,
             task,

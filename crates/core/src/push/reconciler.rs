@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::Target;
 use super::registry::Registry;
+use super::scope::Scope;
 use crate::call::classify;
 use crate::command::Command;
+use crate::discovery::Place;
 use crate::driver::{Cause, Client, Failure, Kind, Pushed, Tuning};
 use crate::lane::Backoff;
 use crate::reply::Reply;
@@ -22,7 +24,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const CHUNK: usize = 512;
 
 pub(super) struct Reconciler {
-    endpoint: Arc<Endpoint>,
+    place: Place,
+    scope: Scope,
     tuning: Tuning,
     registry: Arc<Registry>,
     backoff: Backoff,
@@ -30,10 +33,11 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    pub(super) fn new(endpoint: Arc<Endpoint>, tuning: Tuning, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(place: Place, scope: Scope, tuning: Tuning, registry: Arc<Registry>) -> Self {
         Reconciler {
-            gauge: ConnectionGauge::new(&endpoint, "push"),
-            endpoint,
+            gauge: ConnectionGauge::new(&place.to_string(), "push"),
+            place,
+            scope,
             tuning,
             registry,
             backoff: Backoff::new(),
@@ -43,22 +47,22 @@ impl Reconciler {
     pub(super) async fn run(mut self) {
         let mut told = false;
         loop {
-            match Client::connect(&self.endpoint, self.tuning).await {
-                Ok(client) => {
+            match self.place.connect(self.tuning).await {
+                Ok((client, endpoint)) => {
                     told = false;
                     let (up, since) = (self.gauge.up(), Instant::now());
-                    self.serve(client).await;
+                    self.serve(client, &endpoint).await;
                     drop(up);
                     self.gauge.lost();
-                    self.registry.lost();
+                    self.place.suspect();
                     tokio::time::sleep(self.backoff.after(since.elapsed())).await;
                 }
-                Err(failure) => {
+                Err(error) => {
                     if !told {
                         told = true;
-                        let error = classify::connect(&failure, &self.endpoint.to_string());
-                        tracing::warn!(target: "russet::core", server = %self.endpoint, %error, "subscriptions away; trying on");
+                        tracing::warn!(target: "russet::core", server = %self.place, %error, "subscriptions away; trying on");
                     }
+                    self.place.suspect();
                     tokio::time::sleep(self.backoff.next()).await;
                 }
             }
@@ -66,7 +70,7 @@ impl Reconciler {
     }
 
     /// One connection's life: whatever was subscribed, and whatever comes, belongs to it and ends with it.
-    async fn serve(&self, client: Client) {
+    async fn serve(&self, client: Client, endpoint: &Endpoint) {
         let mut messages = client.messages();
         let registry = self.registry.clone();
         let dispatcher = tokio::spawn(async move {
@@ -81,24 +85,31 @@ impl Reconciler {
                 }
             }
         });
+        let mut changes = self.registry.changes();
         let mut held = Held {
             client: &client,
+            registry: &self.registry,
+            scope: &self.scope,
             targets: HashSet::new(),
         };
         let mut audit = tokio::time::interval(PROBE_EVERY);
         audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if let Err(failure) = held.reconcile(&self.registry).await {
-                tracing::debug!(target: "russet::core", server = %self.endpoint, ?failure, "subscriptions: a new connection");
+            changes.mark_unchanged();
+            let version = self.scope.version();
+            if let Err(failure) = held.reconcile().await {
+                tracing::debug!(target: "russet::core", server = %endpoint, ?failure, "subscriptions: a new connection");
                 break;
             }
             tokio::select! {
                 () = client.ended() => break,
-                () = self.registry.changed() => {}
+                _ = changes.changed() => {}
+                () = self.scope.changed(version) => {}
+                () = self.place.left(endpoint) => break,
                 _ = audit.tick() => {
                     if let Err(failure) = held.audit().await {
                         tracing::warn!(
-                            target: "russet::core", server = %self.endpoint, ?failure,
+                            target: "russet::core", server = %endpoint, ?failure,
                             "the server no longer holds what was subscribed, or answers nothing; making a new connection"
                         );
                         break;
@@ -114,29 +125,50 @@ impl Reconciler {
 /// What one connection is subscribed to, confirmed by the server.
 struct Held<'a> {
     client: &'a Client,
+    registry: &'a Registry,
+    scope: &'a Scope,
     targets: HashSet<Target>,
+}
+
+impl Drop for Held<'_> {
+    /// However the connection ends, also by another's hand.
+    fn drop(&mut self) {
+        self.registry.lost(&self.targets);
+    }
 }
 
 impl Held<'_> {
     /// Subscribes what is missing and ends what is left over. Fails only if the connection cannot be trusted any more.
-    async fn reconcile(&mut self, registry: &Registry) -> Result<(), Failure> {
-        let wanted: HashSet<Target> = registry.targets().into_iter().collect();
+    async fn reconcile(&mut self) -> Result<(), Failure> {
+        let registry = self.registry;
+        let mut wanted: HashSet<Target> = registry.targets().into_iter().collect();
+        let all = wanted.len();
+        wanted.retain(|target| self.scope.holds(target));
         let mut ended = false;
-        for target in self
-            .targets
-            .difference(&wanted)
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            let gone = [name(&target)];
+        let over: Vec<Target> = self.targets.difference(&wanted).cloned().collect();
+        for target in &over {
+            let gone = [name(target)];
             let sent = self.client.unsubscribe(target.kind(), &gone);
-            answered(sent).await?;
-            self.targets.remove(&target);
+            match answered(sent).await {
+                // A node whose slot went elsewhere has ended it itself.
+                Err(failure) if failure.cause != Cause::Answer => return Err(failure),
+                _ => {}
+            }
+            self.targets.remove(target);
             ended = true;
         }
         if ended {
             // One round trip for them all.
-            self.fence().await?;
+            match self.fence().await {
+                Err(failure) if failure.cause == Cause::Answer && !is_passing(&failure) => {
+                    self.realign().await?;
+                }
+                answer => answer?,
+            }
+            if all > wanted.len() {
+                // Some may be wanted elsewhere.
+                registry.lost(&over);
+            }
         }
         for target in &self.targets {
             registry.confirm_held(target);
@@ -147,34 +179,34 @@ impl Held<'_> {
                 .filter(|target| target.kind() == kind && !self.targets.contains(*target))
                 .collect();
             for chunk in missing.chunks(CHUNK) {
-                self.subscribe(registry, kind, chunk).await?;
+                self.subscribe(kind, chunk).await?;
             }
         }
         Ok(())
     }
 
-    async fn subscribe(
-        &mut self,
-        registry: &Registry,
-        kind: Kind,
-        targets: &[&Target],
-    ) -> Result<(), Failure> {
+    async fn subscribe(&mut self, kind: Kind, targets: &[&Target]) -> Result<(), Failure> {
         match self.ask(kind, targets).await {
             Ok(()) => {
                 for &target in targets {
                     self.targets.insert(target.clone());
-                    registry.confirm(target);
+                    self.registry.confirm(target);
                 }
                 Ok(())
             }
             Err(refusal) if refusal.cause == Cause::Answer && !is_passing(&refusal) => {
                 self.realign().await?;
                 match targets {
-                    [target] => registry.refuse(target, classify::command("SUBSCRIBE", refusal)),
+                    // Somebody else's now; the map, and with it our scope, says so from here on.
+                    [target] if self.scope.moved(target, &refusal.text) => {}
+                    [target] => {
+                        let error = classify::command("SUBSCRIBE", refusal);
+                        self.registry.refuse(target, error);
+                    }
                     // One refused name refuses the whole command; alone, each is told its own.
                     many => {
                         for target in many {
-                            Box::pin(self.subscribe(registry, kind, &[target])).await?;
+                            Box::pin(self.subscribe(kind, &[target])).await?;
                         }
                     }
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::Target;
 use super::glob;
@@ -17,7 +17,7 @@ use crate::key::Key;
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     state: Mutex<State>,
-    changed: Notify,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Registry {
             wanted.receivers.push(receiver);
             subscription
         };
-        self.changed.notify_one();
+        self.changed.send_replace(());
         subscription
     }
 
@@ -68,13 +68,13 @@ impl Registry {
         if wanted.receivers.is_empty() {
             state.wanted.remove(target);
             drop(state);
-            self.changed.notify_one();
+            self.changed.send_replace(());
         }
     }
 
-    /// Waits until something was added or removed.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
+    /// Tells when something was added, removed or lost.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     pub(super) fn targets(&self) -> Vec<Target> {
@@ -116,11 +116,17 @@ impl Registry {
         }
     }
 
-    /// The connection has ended: nothing stands any more.
-    pub(super) fn lost(&self) {
-        for wanted in self.lock().wanted.values() {
-            wanted.standing.send_replace(Standing::Wanted);
+    /// A connection no longer carries these: what is still wanted of them does not stand any more.
+    pub(super) fn lost<'t>(&self, targets: impl IntoIterator<Item = &'t Target>) {
+        let state = self.lock();
+        for target in targets {
+            if let Some(wanted) = state.wanted.get(target) {
+                wanted.standing.send_replace(Standing::Wanted);
+            }
         }
+        drop(state);
+        // Another connection may carry one of them already, and says so.
+        self.changed.send_replace(());
     }
 
     pub(super) fn close(&self) {

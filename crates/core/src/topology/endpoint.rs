@@ -34,7 +34,7 @@ pub(crate) enum Address {
 }
 
 /// A host and its port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Node {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -94,25 +94,32 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self.address, Address::Cluster(_))
+    /// The nodes of a cluster that are named, or the sentinels.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        match &self.address {
+            Address::Tcp(_) | Address::Unix(_) => &[],
+            Address::Cluster(nodes) | Address::Sentinel { nodes, .. } => nodes,
+        }
+    }
+
+    /// The name of the service whose primary sentinels know.
+    pub(crate) fn service(&self) -> Option<&str> {
+        match &self.address {
+            Address::Sentinel { service, .. } => Some(service),
+            _ => None,
+        }
+    }
+
+    /// One server of it: as the same user, on the same database.
+    pub(crate) fn at(&self, node: &Node) -> Self {
+        Endpoint {
+            address: Address::Tcp(node.clone()),
+            ..self.clone()
+        }
     }
 
     /// What can be found wrong before anything is sent.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
-        let kind = match &self.address {
-            Address::Tcp(_) | Address::Unix(_) => None,
-            Address::Cluster(_) => Some("a cluster"),
-            Address::Sentinel { .. } => Some("sentinels"),
-        };
-        if let Some(kind) = kind {
-            return Err(BuildError::new(
-                BuildErrorKind::Unsupported,
-                format!(
-                    "{self} names {kind}, which this version reads and cannot connect to yet; name one server"
-                ),
-            ));
-        }
         self.tls.as_ref().map_or(Ok(()), |tls| {
             crate::driver::check_tls(tls)
                 .map_err(|error| BuildError::new(BuildErrorKind::Tls, format!("{self}: {error}")))

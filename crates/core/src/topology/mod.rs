@@ -141,6 +141,15 @@ impl Topology {
             return Err(fault);
         }
         let mut concerns = self.concerns;
+        if self.split && matches!(self.default.address, Address::Cluster(_)) {
+            return Err(BuildError::new(
+                BuildErrorKind::Database,
+                format!(
+                    "{} is a cluster, which has no databases to split; leave that out, or give a concern a server",
+                    self.default
+                ),
+            ));
+        }
         if self.split {
             if self.default.database != 0 {
                 return Err(BuildError::new(

@@ -77,9 +77,9 @@ async fn a_server_stopped_for_a_while() {
         "stopped for a while: back {took:?} after it goes on; {at_once} calls were answered at once"
     );
     assert!(took < RECOVERY, "{took:?}");
-    assert!(matches!(events.next().await, Some(Event::Replaced)));
-    assert!(matches!(events.next().await, Some(Event::Down(_))));
-    assert!(matches!(events.next().await, Some(Event::Up)));
+    assert!(matches!(events.next().await, Some(Event::Replaced(_))));
+    assert!(matches!(events.next().await, Some(Event::Down(..))));
+    assert!(matches!(events.next().await, Some(Event::Up(_))));
 }
 
 /// It stays stopped: who calls, connects or shuts down is answered all the same, and nothing is left.
@@ -132,7 +132,7 @@ async fn a_connection_black_holed_one_way() {
                 "{direction:?}: the breaker does not open"
             );
         }
-        assert!(matches!(events.next().await, Some(Event::Replaced)));
+        assert!(matches!(events.next().await, Some(Event::Replaced(_))));
         proxy.heal();
         let took = recovery(&lane).await;
         println!("black hole {direction:?}: back {took:?} after it heals");

@@ -24,7 +24,6 @@ async fn a_url_that_cannot_be_meant() {
         ("redis://localhost/x", BuildErrorKind::Database),
         ("redis://", BuildErrorKind::Host),
         ("redis-cluster://localhost/1", BuildErrorKind::Database),
-        ("redis-cluster://localhost", BuildErrorKind::Unsupported),
         #[cfg(not(feature = "tls"))]
         ("rediss://localhost", BuildErrorKind::Tls),
     ] {

@@ -11,6 +11,7 @@ mod ambiguity;
 mod bad_input;
 mod batch;
 mod cancellation;
+mod cluster;
 mod command;
 mod credentials;
 mod fred_claims;

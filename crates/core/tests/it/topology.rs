@@ -147,8 +147,10 @@ fn a_configuration_file_s_faults_are_told_without_its_secrets() {
             "bot",
         ),
         ("server = 'redis://h/3'\nsplit_databases = true", "split"),
-        ("server = 'redis-cluster://h'", "cluster"),
-        ("server = 'redis-sentinel://h/m'", "sentinels"),
+        (
+            "server = 'redis-cluster://h'\nsplit_databases = true",
+            "cluster",
+        ),
     ] {
         let topology: Topology = toml::from_str(text).unwrap();
         let shown = format!("{topology:?}");

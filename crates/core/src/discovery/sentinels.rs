@@ -1,0 +1,310 @@
+//! The primary that sentinels name.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use super::known::{Known, known};
+use super::place::{Part, connect};
+use crate::command::Command;
+use crate::driver::{Client, Kind, Tuning};
+use crate::error::{BuildError, BuildErrorKind, Error, ErrorKind};
+use crate::event::{Event, Told};
+use crate::lane::Backoff;
+use crate::reply::{FromReply as _, Reply};
+use crate::topology::{Credentials, Endpoint, Node};
+
+/// How often the sentinels are asked where nothing seems wrong and none has spoken up.
+const EVERY: Duration = Duration::from_secs(10);
+/// How far two askings are apart at least, however many connections wish for one.
+const APART: Duration = Duration::from_millis(50);
+/// How long a sentinel may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// What a sentinel publishes when a service has another primary.
+const SWITCH: &str = "+switch-master";
+
+/// The sentinels of a service: who its primary is, by the word of most of them.
+pub(crate) struct Sentinels {
+    endpoint: Arc<Endpoint>,
+    state: watch::Sender<Known<Endpoint>>,
+    wish: Arc<Notify>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Sentinels {
+    /// Starts asking and listening, on the runtime that this is called on.
+    pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, told: Told) -> Self {
+        let state = watch::channel(Known::Asking).0;
+        let wish = Arc::new(Notify::new());
+        let asking = Asking {
+            endpoint: endpoint.clone(),
+            tuning,
+            state: state.clone(),
+            wish: wish.clone(),
+            told,
+            epoch: 0,
+        };
+        let listening = listen(endpoint.clone(), tuning, wish.clone());
+        Sentinels {
+            endpoint,
+            state,
+            wish,
+            tasks: [tokio::spawn(asking.run()), tokio::spawn(listening)],
+        }
+    }
+
+    /// Where the primary is: at once if it is known.
+    pub(crate) async fn primary(&self, deadline: Instant) -> Result<Arc<Endpoint>, Error> {
+        known(&self.state, deadline).await
+    }
+
+    /// Waits until the primary is not the one there.
+    pub(crate) async fn left(&self, there: &Endpoint) {
+        let mut state = self.state.subscribe();
+        let another = |state: &Known<Endpoint>| matches!(state, Known::Is(now) if **now != *there);
+        if state.wait_for(another).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Has the sentinels asked soon: the primary is not as it should be.
+    pub(crate) fn wish(&self) {
+        self.wish.notify_one();
+    }
+}
+
+impl Drop for Sentinels {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.state.borrow() {
+            Known::Is(primary) => write!(f, "{primary} ({})", self.endpoint),
+            _ => self.endpoint.fmt(f),
+        }
+    }
+}
+
+/// The task that asks.
+struct Asking {
+    endpoint: Arc<Endpoint>,
+    tuning: Tuning,
+    state: watch::Sender<Known<Endpoint>>,
+    wish: Arc<Notify>,
+    told: Told,
+    /// The sentinels' own clock: an answer with a lower one is older.
+    epoch: u64,
+}
+
+/// What a sentinel says of a service.
+struct Named {
+    primary: Node,
+    epoch: u64,
+}
+
+impl Asking {
+    async fn run(mut self) {
+        let mut backoff = Backoff::new();
+        loop {
+            let pause = match self.ask().await {
+                Ok(named) => {
+                    backoff = Backoff::new();
+                    self.accept(&named);
+                    EVERY
+                }
+                Err(error) => {
+                    self.failed(error);
+                    backoff.next()
+                }
+            };
+            let soonest = tokio::time::Instant::now() + APART;
+            let _ = tokio::time::timeout(pause, self.wish.notified()).await;
+            tokio::time::sleep_until(soonest).await;
+        }
+    }
+
+    /// The newest answer among those of more than half of them, or of all that answer.
+    async fn ask(&self) -> Result<Named, Error> {
+        let nodes = self.endpoint.nodes();
+        let all = nodes.iter().map(|node| self.ask_one(node));
+        let mut asked: FuturesUnordered<_> = all.collect();
+        let (mut newest, mut answers): (Option<Named>, usize) = (None, 0);
+        let mut why = None;
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(named) => {
+                    answers += 1;
+                    if newest
+                        .as_ref()
+                        .is_none_or(|newest| named.epoch > newest.epoch)
+                    {
+                        newest = Some(named);
+                    }
+                    if answers > nodes.len() / 2 {
+                        break;
+                    }
+                }
+                Err(error) if why.is_none() || error.kind() == ErrorKind::Config => {
+                    why = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        let nobody = || Error::new(ErrorKind::Unavailable, "there is no sentinel to ask");
+        newest.ok_or_else(|| why.unwrap_or_else(nobody))
+    }
+
+    async fn ask_one(&self, node: &Node) -> Result<Named, Error> {
+        let client = sentinel(&self.endpoint, node, self.tuning).await?;
+        let service = self.endpoint.service().unwrap_or_default();
+        let named = named(&client, service, node).await;
+        client.abort();
+        named
+    }
+
+    fn accept(&mut self, named: &Named) {
+        if named.epoch < self.epoch {
+            // Most of them are reachable again before they agree; the next answer will do.
+            self.wish.notify_one();
+            return;
+        }
+        self.epoch = named.epoch;
+        let primary = self.endpoint.at(&named.primary);
+        let before = self.state.borrow().clone();
+        if matches!(&before, Known::Is(now) if **now == primary) {
+            return;
+        }
+        if let Known::Is(before) = before {
+            tracing::info!(target: "russet::core", from = %before, to = %primary, "the sentinels name another primary");
+            self.told.tell(Event::TopologyChanged);
+        }
+        self.state.send_replace(Known::Is(Arc::new(primary)));
+    }
+
+    fn failed(&self, error: Error) {
+        self.state.send_if_modified(|state| {
+            if matches!(state, Known::Is(_)) {
+                // The primary may be well all the same.
+                tracing::debug!(target: "russet::core", sentinels = %self.endpoint, %error, "no sentinel answers");
+                return false;
+            }
+            if matches!(state, Known::Asking) {
+                tracing::warn!(target: "russet::core", sentinels = %self.endpoint, %error, "no sentinel names a primary; trying on");
+            }
+            *state = Known::Unknown(error);
+            true
+        });
+    }
+}
+
+/// Connects to a sentinel: without credentials, or with the server's where it wants some.
+async fn sentinel(endpoint: &Endpoint, node: &Node, tuning: Tuning) -> Result<Client, Error> {
+    let mut sentinel = endpoint.at(node);
+    sentinel.database = 0;
+    let server_s = std::mem::replace(&mut sentinel.credentials, Credentials::none());
+    match connect(&sentinel, tuning, Part::Sentinel).await {
+        Err(error) if error.kind() == ErrorKind::Auth => {
+            sentinel.credentials = server_s;
+            connect(&sentinel, tuning, Part::Sentinel).await
+        }
+        answer => answer,
+    }
+}
+
+async fn named(client: &Client, service: &str, node: &Node) -> Result<Named, Error> {
+    let ask = Command::new("SENTINEL MASTER").arg(service);
+    let reply = match client.send(&ask, ANSWER_WITHIN).await {
+        Ok(reply) => reply,
+        Err(failure) if failure.text.contains("No such master") => {
+            let others = services(client).await;
+            let message = format!(
+                "the sentinel {node} knows no service {service:?}; it knows {others}: write one of them behind the nodes"
+            );
+            return Err(BuildError::new(BuildErrorKind::Conflict, message).into());
+        }
+        Err(failure) => {
+            let message = format!("the sentinel {node} does not answer: {}", failure.text);
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+    };
+    let fields = HashMap::<String, String>::from_reply(reply)?;
+    let number = |field: &str| {
+        fields
+            .get(field)
+            .and_then(|number| number.parse::<u64>().ok())
+    };
+    let port = number("port").and_then(|port| u16::try_from(port).ok());
+    let (Some(host), Some(port)) = (fields.get("ip"), port) else {
+        return Err(Error::decode(format!(
+            "the sentinel {node} names no address for {service:?}"
+        )));
+    };
+    Ok(Named {
+        primary: Node {
+            host: host.clone(),
+            port,
+        },
+        epoch: number("config-epoch").unwrap_or_default(),
+    })
+}
+
+/// The services that a sentinel knows, for an error's text.
+async fn services(client: &Client) -> String {
+    let ask = Command::new("SENTINEL MASTERS");
+    let reply = client.send(&ask, ANSWER_WITHIN).await.unwrap_or(Reply::Nil);
+    let all = Vec::<HashMap<String, String>>::from_reply(reply).unwrap_or_default();
+    let names: Vec<&str> = all
+        .iter()
+        .filter_map(|one| one.get("name").map(String::as_str))
+        .collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// Listens to one sentinel after the other: a primary that hangs closes no connection, and says nothing of its end.
+async fn listen(endpoint: Arc<Endpoint>, tuning: Tuning, wish: Arc<Notify>) {
+    let mut backoff = Backoff::new();
+    for node in endpoint.nodes().iter().cycle() {
+        let Ok(client) = sentinel(&endpoint, node, tuning).await else {
+            tokio::time::sleep(backoff.next()).await;
+            continue;
+        };
+        let began = Instant::now();
+        let mut messages = client.messages();
+        if client.subscribe(Kind::Channel, &[SWITCH]).await.is_ok() {
+            // What happened before the subscription stood.
+            wish.notify_one();
+            loop {
+                tokio::select! {
+                    word = messages.next() => match word {
+                        Some(_) => wish.notify_one(),
+                        None => break,
+                    },
+                    () = client.ended() => break,
+                    // One that hangs would keep us from listening to another.
+                    () = tokio::time::sleep(EVERY) => {
+                        if client.send(&Command::new("PING"), ANSWER_WITHIN).await.is_err() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        client.abort();
+        tokio::time::sleep(backoff.after(began.elapsed())).await;
+    }
+}

@@ -1,0 +1,205 @@
+//! A cluster: routing, moved slots, failovers. Every value carries its key, and every reply is checked against it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use russet_core::{Command, ErrorKind, Event, Key, Lane, Policy, Redis, Script, Stem};
+use russet_testkit::Cluster;
+use tokio::task::JoinSet;
+
+use super::{TEST, size, until};
+
+const SOON: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_millis(300);
+
+async fn connect(cluster: &Cluster) -> (Redis, Lane, Stem) {
+    let redis = Redis::builder()
+        .url(&cluster.url())
+        .deadline(DEADLINE)
+        .connect()
+        .await
+        .unwrap();
+    let (lane, stem) = (
+        redis.on(TEST),
+        redis.namespace("t").unwrap().stem("test", "it").unwrap(),
+    );
+    (redis, lane, stem)
+}
+
+async fn set(lane: &Lane, key: &Key) -> Result<(), russet_core::Error> {
+    let set = Command::new("SET").key(key).arg(key.as_bytes());
+    lane.run(set, Policy::Idempotent).await
+}
+
+async fn get(lane: &Lane, key: &Key) -> Result<Option<russet_core::Bytes>, russet_core::Error> {
+    lane.run(Command::new("GET").key(key), Policy::Idempotent)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_key_finds_its_node() {
+    static ECHO: Script = Script::new("return {redis.call('GET', KEYS[1]), ARGV[1]}");
+    let cluster = Cluster::start(3);
+    let (redis, lane, stem) = connect(&cluster).await;
+    let keys: Vec<Key> = (0..300).map(|number| stem.key(&number)).collect();
+    for key in &keys {
+        set(&lane, key).await.unwrap();
+    }
+    let getter = lane.getter();
+    let mut tasks = JoinSet::new();
+    for key in keys.clone() {
+        let (lane, getter) = (lane.clone(), getter.clone());
+        tasks.spawn(async move {
+            assert_eq!(get(&lane, &key).await.unwrap().unwrap(), key.as_bytes());
+            let value = getter.get(key.clone()).await.unwrap();
+            assert_eq!(value.unwrap(), key.as_bytes());
+            let (value, arg): (String, i64) = lane
+                .script(&ECHO, [&key], [7], Policy::AtMostOnce)
+                .await
+                .unwrap();
+            assert_eq!((value.as_bytes(), arg), (key.as_bytes(), 7));
+        });
+    }
+    tasks.join_all().await;
+    let gets: Vec<Command> = keys
+        .iter()
+        .map(|key| Command::new("GET").key(key))
+        .collect();
+    let values = lane.pipeline(&gets, Policy::Idempotent).await;
+    for (key, value) in keys.iter().zip(values) {
+        let expected =
+            russet_core::Reply::Bytes(russet_core::Bytes::copy_from_slice(key.as_bytes()));
+        assert_eq!(value.unwrap(), expected);
+    }
+    for node in &cluster.nodes()[..3] {
+        assert!(node.command(&["DBSIZE"]).as_int().unwrap() > 0);
+    }
+    let infos = redis.server(TEST).infos().await.unwrap();
+    assert_eq!(infos.len(), 3);
+    for info in infos.into_values() {
+        assert_eq!(info.unwrap().mode.as_deref(), Some("cluster"));
+    }
+}
+
+#[tokio::test]
+async fn keys_of_different_slots_are_refused_with_what_to_do() {
+    static TWO: Script = Script::new("return redis.call('GET', KEYS[1])");
+    let cluster = Cluster::builder(2).replicas(0).start();
+    let (_redis, lane, stem) = connect(&cluster).await;
+    let keys = [stem.key(&1), stem.key(&2)];
+    let error = lane
+        .script::<()>(&TWO, &keys, [""; 0], Policy::AtMostOnce)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CrossSlot, "{error}");
+    assert!(error.to_string().contains("hash tag"), "{error}");
+    assert!(!error.may_have_executed(), "{error:?}");
+}
+
+/// What the readers of a test saw.
+#[derive(Default)]
+struct Seen {
+    stop: AtomicBool,
+    replies: AtomicU64,
+    errors: AtomicU64,
+    slowest: AtomicU64,
+}
+
+/// Tasks that read, and by a script count, keys whose values tell them; every reply must be its key's own.
+fn traffic(lane: &Lane, keys: &[Key], tasks: usize) -> (Arc<Seen>, JoinSet<()>) {
+    static WHOSE: Script = Script::new("return {KEYS[1], redis.call('GET', KEYS[1])}");
+    let seen = Arc::new(Seen::default());
+    let mut all = JoinSet::new();
+    let getter = lane.getter();
+    for task in 0..tasks {
+        let (lane, seen, getter) = (lane.clone(), seen.clone(), getter.clone());
+        let keys: Vec<Key> = keys.to_vec();
+        all.spawn(async move {
+            let mut turn = task;
+            while !seen.stop.load(Ordering::Relaxed) {
+                turn += 1;
+                let key = &keys[(turn * 7919 + task) % keys.len()];
+                let begun = Instant::now();
+                let value = match turn % 3 {
+                    0 => get(&lane, key).await,
+                    1 => getter.get(key.clone()).await,
+                    _ => {
+                        let reply = lane
+                            .script::<(russet_core::Bytes, Option<russet_core::Bytes>)>(
+                                &WHOSE,
+                                [key],
+                                [""; 0],
+                                Policy::Idempotent,
+                            );
+                        reply.await.map(|(name, value)| {
+                            assert_eq!(name, key.as_bytes(), "a foreign reply");
+                            value
+                        })
+                    }
+                };
+                let took = u64::try_from(begun.elapsed().as_micros()).unwrap();
+                seen.slowest.fetch_max(took, Ordering::Relaxed);
+                match value {
+                    Ok(value) => {
+                        let value = value.expect("no key is ever away");
+                        assert_eq!(value, key.as_bytes(), "a foreign reply");
+                        seen.replies.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(_) => {
+                        seen.errors.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
+            }
+        });
+    }
+    (seen, all)
+}
+
+async fn end(seen: &Seen, tasks: JoinSet<()>) {
+    seen.stop.store(true, Ordering::Relaxed);
+    tasks.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reply_is_another_s_while_slots_move_under_load() {
+    let cluster = Cluster::builder(3).replicas(0).start();
+    let (redis, lane, stem) = connect(&cluster).await;
+    let mut events = redis.server(TEST).events();
+    let mut keys = Vec::new();
+    for slot in 0..8 {
+        for number in 0..50 {
+            keys.push(stem.tagged(&slot, Some(["a", "b", "c"][number % 3])));
+        }
+    }
+    keys.dedup_by(|a, b| a.as_bytes() == b.as_bytes());
+    for key in &keys {
+        set(&lane, key).await.unwrap();
+    }
+    let (seen, tasks) = traffic(&lane, &keys, 256);
+    let rounds = usize::try_from(size(40, 4)).unwrap();
+    tokio::task::block_in_place(|| {
+        for round in 0..rounds {
+            for slot in 0..8_usize {
+                let slot = stem.tagged(&slot, None).slot();
+                let to = &cluster.nodes()[(round + usize::from(slot)) % 3];
+                let migration = cluster.begin_migration(slot, to);
+                while migration.step(10) > 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                std::thread::sleep(Duration::from_millis(2));
+                migration.finish();
+            }
+        }
+    });
+    until(SOON, "enough replies", async || {
+        let most = size(1_000_000, 20_000);
+        seen.replies.load(Ordering::Relaxed) >= most
+    })
+    .await;
+    end(&seen, tasks).await;
+    assert_eq!(seen.errors.load(Ordering::Relaxed), 0, "no caller notices");
+    let told = async { while !matches!(events.next().await, Some(Event::TopologyChanged)) {} };
+    tokio::time::timeout(SOON, told).await.expect("told");
+}
