@@ -104,31 +104,26 @@ impl Cluster {
         format!("redis-cluster://{user}{}", nodes.join(","))
     }
 
-    /// The node that says it is the primary of a slot, and the others believe.
+    /// The node that says of itself that it is the primary of a slot: others may not have heard of it yet.
     ///
     /// # Panics
     ///
-    /// When no node that answers names one.
+    /// When no node that answers says so.
     #[must_use]
     #[track_caller]
     pub fn primary_of(&self, slot: u16) -> &Server {
-        let owner = self.nodes.iter().find_map(|node| {
-            let reply = node
-                .connection_within(ASK)
-                .ok()?
-                .command(&["CLUSTER", "SLOTS"])
-                .ok()?;
-            let range = reply.as_array()?.iter().find(|range| {
-                let range = range.as_array().unwrap_or_default();
-                let number = |at: usize| range.get(at).and_then(Value::as_int).unwrap_or(-1);
-                (number(0)..=number(1)).contains(&i64::from(slot))
-            })?;
-            let port = range.as_array()?.get(2)?.as_array()?.get(1)?.as_int()?;
-            self.nodes
-                .iter()
-                .find(|node| i64::from(node.port()) == port)
-        });
-        owner.unwrap_or_else(|| panic!("no node names the primary of slot {slot}"))
+        let slot = i64::from(slot);
+        let claims = |node: &&Server| {
+            let port = i64::from(node.port());
+            view(node).is_some_and(|ranges| {
+                let mut ranges = ranges.iter();
+                ranges.any(|range| (range.0..=range.1).contains(&slot) && range.2 == port)
+            })
+        };
+        self.nodes
+            .iter()
+            .find(claims)
+            .unwrap_or_else(|| panic!("no node says that slot {slot} is its own"))
     }
 
     /// A replica of a primary that follows it.
@@ -188,12 +183,16 @@ impl Cluster {
 
     /// Begins to move a slot: from now on its old primary answers `ASK` for keys that it has not.
     ///
+    /// Waits first until the nodes agree on the last one that moved: a primary that has not heard of the newest epoch
+    /// cannot take a slot for good.
+    ///
     /// # Panics
     ///
     /// When a step is refused.
     #[must_use = "a slot that is not moved to its end stays half way"]
     #[track_caller]
     pub fn begin_migration<'c>(&'c self, slot: u16, to: &'c Server) -> Migration<'c> {
+        self.settle();
         let from = self.primary_of(slot);
         let migration = Migration {
             cluster: self,
@@ -217,7 +216,7 @@ impl Cluster {
     #[track_caller]
     pub fn settle(&self) {
         eventually(DEADLINE, "all nodes agree on a whole cluster", || {
-            let views: Vec<_> = self.nodes.iter().map(view).collect();
+            let views: Vec<_> = self.nodes.iter().map(whole_view).collect();
             views.iter().all(Option::is_some) && views.windows(2).all(|two| two[0] == two[1])
         });
     }
@@ -345,13 +344,21 @@ impl Migration<'_> {
     }
 }
 
-/// Who serves what, by one node's word; nothing unless all slots are served.
-fn view(node: &Server) -> Option<Vec<(i64, i64, i64)>> {
+/// Who serves what, by one node's word; nothing unless it says that all slots are served.
+fn whole_view(node: &Server) -> Option<Vec<Range>> {
     let mut connection = node.connection_within(ASK).ok()?;
     let info = connection.command(&["CLUSTER", "INFO"]).ok()?;
-    if !info.as_str()?.contains("cluster_state:ok") {
-        return None;
-    }
+    info.as_str()?
+        .contains("cluster_state:ok")
+        .then(|| view(node))?
+}
+
+/// The first slot, the last one, the port of their primary.
+type Range = (i64, i64, i64);
+
+/// Who serves what, by one node's word.
+fn view(node: &Server) -> Option<Vec<Range>> {
+    let mut connection = node.connection_within(ASK).ok()?;
     let slots = connection.command(&["CLUSTER", "SLOTS"]).ok()?;
     let range = |range: &Value| {
         let range = range.as_array()?;

@@ -16,14 +16,17 @@ use fred::prelude::{
 };
 use fred::types::config::Options;
 use fred::types::{ConnectHandle, RespVersion};
-use russet_testkit::Server;
 use russet_testkit::proxy::{After, Fault, Match, Proxy};
+use russet_testkit::{Cluster, Server};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
 
 async fn client(url: &str) -> (Client, ConnectHandle) {
     let client = Builder::from_config(Config::from_url(url).unwrap())
         .with_config(|config| config.version = RespVersion::RESP3)
         .with_connection_config(|connection| {
+            connection.connection_timeout = Duration::from_millis(300);
+            connection.internal_command_timeout = Duration::from_millis(300);
             connection.tcp = TcpConfig {
                 nodelay: Some(true),
                 ..TcpConfig::default()
@@ -159,6 +162,50 @@ async fn a_receiver_may_be_32_messages_behind() {
     let first = messages.recv().await;
     assert!(matches!(first, Err(RecvError::Lagged(_))), "{first:?}");
     handle.abort();
+}
+
+/// So a cluster's nodes are connections of their own, routed by a map of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_client_answers_with_another_command_s_reply_while_a_slot_moves() {
+    let cluster = Cluster::builder(2).replicas(0).start();
+    let (client, handle) =
+        client(&format!("redis-cluster://{}", cluster.nodes()[0].address())).await;
+    // A slot of the second node's moves to the first; what is not there any more is asked for here.
+    let (from, to) = (cluster.primary_of(12_182), cluster.primary_of(5_061));
+    from.command(&["SET", "foo", "foo"]);
+    to.command(&["SET", "bar", "bar"]);
+    let migration = cluster.begin_migration(12_182, to);
+    migration.step(1);
+    let mut tasks = JoinSet::new();
+    for key in ["bar", "foo"].repeat(64) {
+        let client = client.clone();
+        tasks.spawn(async move {
+            for _ in 0..50 {
+                let get = client.get::<Option<String>, _>(key);
+                match tokio::time::timeout(Duration::from_millis(500), get).await {
+                    Ok(Ok(Some(value))) if value == key => {}
+                    Ok(Ok(other)) => return other,
+                    // It errs and hangs as well.
+                    _ => return None,
+                }
+            }
+            None
+        });
+    }
+    let foreign = tasks.join_all().await.into_iter().flatten().next();
+    assert_eq!(foreign.as_deref(), Some("OK"), "ASKING's reply, for a GET");
+    handle.abort();
+}
+
+/// So one task of ours asks for the map, whichever node answers first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_client_does_not_start_while_one_node_hangs() {
+    let cluster = Cluster::builder(3).replicas(0).start();
+    cluster.nodes()[2].pause();
+    let url = format!("redis-cluster://{}", cluster.nodes()[0].address());
+    let started = tokio::time::timeout(Duration::from_secs(3), client(&url)).await;
+    assert!(started.is_err());
+    cluster.nodes()[2].resume();
 }
 
 /// So what caches by tracking must hear of flushes by another way.
