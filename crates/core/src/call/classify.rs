@@ -15,11 +15,17 @@ pub(crate) fn command(name: &str, failure: Failure) -> Error {
             ErrorKind::ConnectionLost,
             "the connection was lost before the reply came",
         ),
+        Cause::ClusterDown => cluster_down(),
         Cause::Protocol => Error::new(ErrorKind::Decode, "the reply could not be read"),
         Cause::Refused => Error::new(ErrorKind::Server, failure.text),
         Cause::Local => Error::new(ErrorKind::Unavailable, failure.text),
         Cause::Answer => answer(name, failure.text),
     }
+}
+
+fn cluster_down() -> Error {
+    let message = "the cluster is down, or does not serve a slot";
+    Error::new(ErrorKind::ClusterDown, message).with_executed(true)
 }
 
 /// A server's error reply. It begins with a code.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::around::ask_around;
 use super::known::{Known, known};
 use super::place::{Part, connect};
 use super::slots::SlotMap;
+use super::trouble::{Trouble, Watch};
 use crate::command::Command;
 use crate::driver::{Cause, Client, Tuning};
 use crate::error::{BuildError, BuildErrorKind, Error, ErrorKind};
@@ -20,12 +21,12 @@ use crate::lane::Backoff;
 use crate::reply::{FromReply as _, Reply};
 use crate::topology::{Endpoint, Node};
 
-/// How often the map is asked for where nothing seems wrong: a slot that nobody uses may have moved.
-const EVERY: Duration = Duration::from_secs(10);
 /// How far two askings are apart at least, however many callers wish for one.
 const APART: Duration = Duration::from_millis(50);
 /// How long a node may take to say its map.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How often a node that answered is asked again before another one is.
+const AGAIN: u32 = 3;
 /// So many views in a row that are older than ours mean that ours is of a cluster that is no more.
 const OLDER_VIEWS: u32 = 3;
 
@@ -38,7 +39,7 @@ pub(crate) struct Cluster {
     state: watch::Sender<Known<SlotMap>>,
     /// Counts the maps, so that who has a copy sees at a glance whether it is the present one.
     version: Arc<AtomicU64>,
-    wish: Arc<Notify>,
+    watch: Arc<Watch>,
     rounds: watch::Sender<Rounds>,
     /// Which node is next where any will do.
     turn: AtomicUsize,
@@ -57,17 +58,18 @@ impl Cluster {
     /// Starts asking, on the runtime that this is called on.
     pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, told: Told) -> Self {
         let state = watch::channel(Known::Asking).0;
-        let (version, wish) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
         let rounds = watch::channel(Rounds::default()).0;
+        let (version, watch) = (Arc::new(AtomicU64::new(0)), Arc::<Watch>::default());
         let asking = Asking {
             endpoint: endpoint.clone(),
             tuning,
             state: state.clone(),
             version: version.clone(),
-            wish: wish.clone(),
+            watch: watch.clone(),
             rounds: rounds.clone(),
             told,
             said: None,
+            known: None,
             turn: 0,
             older: 0,
             backoff: Backoff::new(),
@@ -76,7 +78,7 @@ impl Cluster {
             endpoint,
             state,
             version,
-            wish,
+            watch,
             rounds,
             turn: AtomicUsize::new(0),
             task: tokio::spawn(asking.run()),
@@ -171,7 +173,12 @@ impl Cluster {
 
     /// Has the map asked for soon: something there is not as it says.
     pub(crate) fn wish(&self) {
-        self.wish.notify_one();
+        self.watch.wish();
+    }
+
+    /// One of its nodes is away.
+    pub(crate) fn trouble(&self) -> Trouble {
+        self.watch.trouble()
     }
 
     /// How a node of it is connected to.
@@ -192,17 +199,25 @@ impl fmt::Display for Cluster {
     }
 }
 
+/// A node that answered, to be asked again.
+struct Asked {
+    client: Client,
+    node: Node,
+    left: u32,
+}
+
 /// The task that asks.
 struct Asking {
     endpoint: Arc<Endpoint>,
     tuning: Tuning,
     state: watch::Sender<Known<SlotMap>>,
     version: Arc<AtomicU64>,
-    wish: Arc<Notify>,
+    watch: Arc<Watch>,
     rounds: watch::Sender<Rounds>,
     told: Told,
     /// The last map that listeners were told of.
     said: Option<Arc<SlotMap>>,
+    known: Option<Asked>,
     /// Who is asked first.
     turn: usize,
     /// How many views in a row were older than ours.
@@ -214,26 +229,33 @@ impl Asking {
     async fn run(mut self) {
         loop {
             self.rounds.send_modify(|rounds| rounds.begun += 1);
-            let pause = match self.ask().await {
+            match self.ask().await {
                 Ok(map) => {
                     self.backoff = Backoff::new();
                     self.accept(map);
                     self.rounds.send_modify(|rounds| rounds.done = rounds.begun);
-                    EVERY
+                    tokio::time::sleep(APART).await;
+                    self.watch.due().await;
                 }
                 Err(error) => {
                     self.failed(error);
-                    self.backoff.next()
+                    tokio::time::sleep(APART + self.backoff.next()).await;
                 }
-            };
-            let soonest = tokio::time::Instant::now() + APART;
-            let _ = tokio::time::timeout(pause, self.wish.notified()).await;
-            tokio::time::sleep_until(soonest).await;
+            }
         }
     }
 
-    /// Another node first each time: one that is cut off from the others still answers, and knows no better.
+    /// The node that answered last while there is trouble, but not for ever: one that is cut off from the others still
+    /// answers, and knows no better.
     async fn ask(&mut self) -> Result<SlotMap, Error> {
+        if let Some(mut known) = self.known.take()
+            && known.left > 0
+            && let Ok(map) = ask_one(&known.client, &known.node).await
+        {
+            known.left -= 1;
+            self.keep(known);
+            return Ok(map);
+        }
         let mut nodes: Vec<Node> = match &*self.state.borrow() {
             Known::Is(map) => map.nodes().cloned().collect(),
             _ => Vec::new(),
@@ -247,14 +269,27 @@ impl Asking {
         nodes.rotate_left(first);
         self.turn = self.turn.wrapping_add(1);
         let (endpoint, tuning) = (&self.endpoint, self.tuning);
-        ask_around(nodes, async |node: Node| {
+        let (map, known) = ask_around(nodes, async |node: Node| {
             let member = endpoint.at(&node);
             let client = connect(&member, tuning, Part::Member).await?;
-            let map = ask_one(&client, &node).await;
-            client.abort();
-            map
+            let map = ask_one(&client, &node).await?;
+            Ok((
+                map,
+                Asked {
+                    client,
+                    node,
+                    left: AGAIN,
+                },
+            ))
         })
-        .await
+        .await?;
+        self.keep(known);
+        Ok(map)
+    }
+
+    fn keep(&mut self, known: Asked) {
+        // In quiet times nobody holds a connection for this.
+        self.known = self.watch.in_trouble().then_some(known);
     }
 
     fn accept(&mut self, map: SlotMap) {
@@ -266,7 +301,7 @@ impl Asking {
         if now.as_ref().is_some_and(is_older) && self.older < OLDER_VIEWS {
             self.older += 1;
             // The next one may know better.
-            self.wish.notify_one();
+            self.watch.wish();
             return;
         }
         self.older = 0;

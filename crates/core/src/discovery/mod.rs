@@ -10,6 +10,7 @@ mod place;
 mod redirect;
 mod sentinels;
 mod slots;
+mod trouble;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use finder::Finder;
@@ -17,3 +18,4 @@ pub(crate) use place::Place;
 pub(crate) use redirect::Redirect;
 pub(crate) use sentinels::Sentinels;
 pub(crate) use slots::SlotMap;
+pub(crate) use trouble::Trouble;

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use super::cluster::Cluster;
 use super::sentinels::Sentinels;
+use super::trouble::Trouble;
 use crate::call::classify;
 use crate::driver::{Client, Tuning};
 use crate::error::{BuildError, BuildErrorKind, Error, ErrorKind};
-use crate::topology::Endpoint;
+use crate::topology::{Address, Endpoint};
 
 /// Where a connection goes: asked anew at every connect.
 #[derive(Clone)]
@@ -51,6 +52,15 @@ impl Place {
         }
     }
 
+    /// The server is away: asks often where it is, until what this returns is dropped.
+    pub(crate) fn trouble(&self) -> Trouble {
+        match self {
+            Place::Fixed(_) => Trouble::nobody_s(),
+            Place::Member(_, cluster) | Place::Any(cluster) => cluster.trouble(),
+            Place::Primary(sentinels) => sentinels.trouble(),
+        }
+    }
+
     /// Something is wrong there: perhaps it is another one's place now.
     pub(crate) fn suspect(&self) {
         match self {
@@ -64,7 +74,12 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Fixed(endpoint) | Place::Member(endpoint, _) => endpoint.fmt(f),
+            Place::Fixed(endpoint) => endpoint.fmt(f),
+            // Without a database: a cluster has none.
+            Place::Member(endpoint, _) => match &endpoint.address {
+                Address::Tcp(node) => node.fmt(f),
+                _ => endpoint.fmt(f),
+            },
             Place::Any(cluster) => cluster.fmt(f),
             Place::Primary(sentinels) => sentinels.fmt(f),
         }

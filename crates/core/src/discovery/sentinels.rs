@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::known::{Known, known};
 use super::place::{Part, connect};
+use super::trouble::{Trouble, Watch};
 use crate::command::Command;
 use crate::driver::{Client, Kind, Tuning};
 use crate::error::{BuildError, BuildErrorKind, Error, ErrorKind};
@@ -20,7 +21,7 @@ use crate::lane::Backoff;
 use crate::reply::{FromReply as _, Reply};
 use crate::topology::{Credentials, Endpoint, Node};
 
-/// How often the sentinels are asked where nothing seems wrong and none has spoken up.
+/// How often a sentinel that says nothing is asked whether it is there.
 const EVERY: Duration = Duration::from_secs(10);
 /// How far two askings are apart at least, however many connections wish for one.
 const APART: Duration = Duration::from_millis(50);
@@ -33,7 +34,7 @@ const SWITCH: &str = "+switch-master";
 pub(crate) struct Sentinels {
     endpoint: Arc<Endpoint>,
     state: watch::Sender<Known<Endpoint>>,
-    wish: Arc<Notify>,
+    watch: Arc<Watch>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -41,20 +42,20 @@ impl Sentinels {
     /// Starts asking and listening, on the runtime that this is called on.
     pub(crate) fn start(endpoint: Arc<Endpoint>, tuning: Tuning, told: Told) -> Self {
         let state = watch::channel(Known::Asking).0;
-        let wish = Arc::new(Notify::new());
+        let watch = Arc::<Watch>::default();
         let asking = Asking {
             endpoint: endpoint.clone(),
             tuning,
             state: state.clone(),
-            wish: wish.clone(),
+            watch: watch.clone(),
             told,
             epoch: 0,
         };
-        let listening = listen(endpoint.clone(), tuning, wish.clone());
+        let listening = listen(endpoint.clone(), tuning, watch.clone());
         Sentinels {
             endpoint,
             state,
-            wish,
+            watch,
             tasks: [tokio::spawn(asking.run()), tokio::spawn(listening)],
         }
     }
@@ -73,9 +74,14 @@ impl Sentinels {
         }
     }
 
+    /// The primary is away.
+    pub(crate) fn trouble(&self) -> Trouble {
+        self.watch.trouble()
+    }
+
     /// Has the sentinels asked soon: the primary is not as it should be.
     pub(crate) fn wish(&self) {
-        self.wish.notify_one();
+        self.watch.wish();
     }
 }
 
@@ -101,7 +107,7 @@ struct Asking {
     endpoint: Arc<Endpoint>,
     tuning: Tuning,
     state: watch::Sender<Known<Endpoint>>,
-    wish: Arc<Notify>,
+    watch: Arc<Watch>,
     told: Told,
     /// The sentinels' own clock: an answer with a lower one is older.
     epoch: u64,
@@ -117,20 +123,18 @@ impl Asking {
     async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
-            let pause = match self.ask().await {
+            match self.ask().await {
                 Ok(named) => {
                     backoff = Backoff::new();
                     self.accept(&named);
-                    EVERY
+                    tokio::time::sleep(APART).await;
+                    self.watch.due().await;
                 }
                 Err(error) => {
                     self.failed(error);
-                    backoff.next()
+                    tokio::time::sleep(APART + backoff.next()).await;
                 }
-            };
-            let soonest = tokio::time::Instant::now() + APART;
-            let _ = tokio::time::timeout(pause, self.wish.notified()).await;
-            tokio::time::sleep_until(soonest).await;
+            }
         }
     }
 
@@ -176,7 +180,7 @@ impl Asking {
     fn accept(&mut self, named: &Named) {
         if named.epoch < self.epoch {
             // Most of them are reachable again before they agree; the next answer will do.
-            self.wish.notify_one();
+            self.watch.wish();
             return;
         }
         self.epoch = named.epoch;
@@ -276,7 +280,7 @@ async fn services(client: &Client) -> String {
 }
 
 /// Listens to one sentinel after the other: a primary that hangs closes no connection, and says nothing of its end.
-async fn listen(endpoint: Arc<Endpoint>, tuning: Tuning, wish: Arc<Notify>) {
+async fn listen(endpoint: Arc<Endpoint>, tuning: Tuning, watch: Arc<Watch>) {
     let mut backoff = Backoff::new();
     for node in endpoint.nodes().iter().cycle() {
         let Ok(client) = sentinel(&endpoint, node, tuning).await else {
@@ -287,14 +291,14 @@ async fn listen(endpoint: Arc<Endpoint>, tuning: Tuning, wish: Arc<Notify>) {
         let mut messages = client.messages();
         if client.subscribe(Kind::Channel, &[SWITCH]).await.is_ok() {
             // What happened before the subscription stood.
-            wish.notify_one();
+            watch.wish();
             loop {
                 tokio::select! {
                     word = messages.next() => match word {
-                        Some(_) => wish.notify_one(),
+                        Some(_) => watch.wish(),
                         None => break,
                     },
-                    () = client.ended() => break,
+                    _ = client.ended() => break,
                     // One that hangs would keep us from listening to another.
                     () = tokio::time::sleep(EVERY) => {
                         if client.send(&Command::new("PING"), ANSWER_WITHIN).await.is_err() {

@@ -78,6 +78,9 @@ pub(crate) enum Cause {
     Connection,
     /// The server answered with an error; the text is its.
     Answer,
+    /// The server said that its cluster is down, of this command or of another one on the connection: fred then ends the
+    /// connection, and answers everything on it so.
+    ClusterDown,
     /// The reply could not be read.
     Protocol,
     /// The client library refused the configuration or the command.
@@ -264,13 +267,17 @@ impl Client {
         convert::reply(client.custom_raw(custom, args).await?)
     }
 
-    /// Waits until the connection has ended; what is sent from then on fails at once.
-    pub(crate) async fn ended(&self) {
+    /// Waits until the connection has ended, and says why; what is sent from then on fails at once.
+    pub(crate) async fn ended(&self) -> Cause {
         let mut router = self.0.router.lock().await;
         // Polling a finished handle again would panic; the supervisor, its only caller, does not.
-        let _ = (&mut *router).await;
+        let ended = (&mut *router).await;
         // A client that ends by itself keeps its queue and would let later commands wait in it for their deadline.
         drop(self.0.inner.inner().command_rx.write().take());
+        match ended {
+            Ok(Err(error)) => Failure::from(error).cause,
+            _ => Cause::Connection,
+        }
     }
 
     /// Whether both are handles of one connection.
@@ -404,6 +411,7 @@ impl From<fred::error::Error> for Failure {
             InnerKind::InvalidArgument if !is_answer(text) => Cause::Refused,
             InnerKind::Parse | InnerKind::NotFound | InnerKind::Protocol => Cause::Protocol,
             InnerKind::IO | InnerKind::Routing => Cause::Connection,
+            _ if text.starts_with("CLUSTERDOWN") => Cause::ClusterDown,
             _ if is_answer(text) => Cause::Answer,
             _ => Cause::Connection,
         };

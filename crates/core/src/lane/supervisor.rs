@@ -9,10 +9,11 @@ use tokio::task::JoinHandle;
 use super::backoff::Backoff;
 use super::vitals::Vitals;
 use crate::command::Command;
-use crate::discovery::Place;
+use crate::discovery::{Place, Trouble};
 use crate::driver::{Cause, Client, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Told};
+use crate::reply::FromReply as _;
 use crate::script::Script;
 use crate::telemetry::ConnectionGauge;
 use crate::topology::Endpoint;
@@ -104,6 +105,8 @@ impl Supervised {
             vitals: vitals.clone(),
             backoff: Backoff::new(),
             away: false,
+            unserved: false,
+            trouble: None,
         };
         Supervised {
             state,
@@ -217,23 +220,27 @@ struct Supervisor {
     backoff: Backoff,
     /// Whether the server is known, and was logged, to be away.
     away: bool,
+    /// Whether the server said that its cluster was down.
+    unserved: bool,
+    /// While it is away.
+    trouble: Option<Trouble>,
 }
 
 impl Supervisor {
     async fn run(mut self) {
         loop {
-            match self.place.connect(self.task.tuning).await {
+            match self.connect().await {
                 Ok((client, endpoint)) => {
                     let (up, since) = (self.gauge.up(), Instant::now());
                     self.serve(client, &endpoint).await;
                     drop(up);
                     self.gauge.lost();
-                    self.place.suspect();
+                    self.trouble.get_or_insert_with(|| self.place.trouble());
                     tokio::time::sleep(self.backoff.after(since.elapsed())).await;
                 }
                 Err(error) => {
                     self.down(error.on("connect", None));
-                    self.place.suspect();
+                    self.trouble.get_or_insert_with(|| self.place.trouble());
                     tokio::time::sleep(self.backoff.next()).await;
                 }
             }
@@ -246,6 +253,7 @@ impl Supervisor {
             tracing::info!(target: "russet::core", server = %endpoint, "connected again");
         }
         self.away = false;
+        self.trouble = None;
         self.vitals.answered();
         for script in self.task.scripts.all() {
             // A user who may not load, or a server that is busy, is met again by the call itself.
@@ -255,14 +263,7 @@ impl Supervisor {
         self.tell(Event::Up);
         loop {
             tokio::select! {
-                () = client.ended() => {
-                    tracing::debug!(target: "russet::core", server = %endpoint, "connection lost; connecting again");
-                    // One try before anybody is told: most losses are a restart or an idle cut, over in no time.
-                    self.turn(State::Connecting);
-                    let lost = Error::new(ErrorKind::Unavailable, format!("the connection to {endpoint} was lost"));
-                    self.tell(|name| Event::Down(name, lost));
-                    return;
-                }
+                cause = client.ended() => return self.ended(cause, endpoint),
                 () = tokio::time::sleep(PING_EVERY), if self.task.watched => {}
                 () = self.vitals.suspect(), if self.task.watched => {}
                 () = self.place.left(endpoint) => {
@@ -284,6 +285,38 @@ impl Supervisor {
             }
             self.vitals.answered();
         }
+    }
+
+    fn ended(&mut self, cause: Cause, endpoint: &Endpoint) {
+        if cause == Cause::ClusterDown {
+            self.unserved = true;
+            let down = format!("{endpoint} says that the cluster is down");
+            return self.down(Error::new(ErrorKind::ClusterDown, down));
+        }
+        tracing::debug!(target: "russet::core", server = %endpoint, "connection lost; connecting again");
+        // One try before anybody is told: most losses are a restart or an idle cut, over in no time.
+        self.turn(State::Connecting);
+        let lost = format!("the connection to {endpoint} was lost");
+        let lost = Error::new(ErrorKind::Unavailable, lost);
+        self.tell(|name| Event::Down(name, lost));
+    }
+
+    /// Connects; to a node that said its cluster was down, only once it says otherwise.
+    async fn connect(&mut self) -> Result<(Client, Arc<Endpoint>), Error> {
+        let (client, endpoint) = self.place.connect(self.task.tuning).await?;
+        if self.unserved {
+            let info = client
+                .send(&Command::new("CLUSTER INFO"), PING_WITHIN)
+                .await;
+            let text = info.ok().and_then(|info| String::from_reply(info).ok());
+            if text.is_some_and(|text| text.contains("cluster_state:fail")) {
+                client.abort();
+                let down = format!("{endpoint} says that the cluster is down");
+                return Err(Error::new(ErrorKind::ClusterDown, down));
+            }
+            self.unserved = false;
+        }
+        Ok((client, endpoint))
     }
 
     /// Opens the breaker; one warning a change of state, not one a call or a try.

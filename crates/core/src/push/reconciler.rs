@@ -9,7 +9,7 @@ use super::registry::Registry;
 use super::scope::Scope;
 use crate::call::classify;
 use crate::command::Command;
-use crate::discovery::Place;
+use crate::discovery::{Place, Trouble};
 use crate::driver::{Cause, Client, Failure, Kind, Pushed, Tuning};
 use crate::lane::Backoff;
 use crate::reply::Reply;
@@ -30,6 +30,8 @@ pub(super) struct Reconciler {
     registry: Arc<Registry>,
     backoff: Backoff,
     gauge: ConnectionGauge,
+    /// While the server is away.
+    trouble: Option<Trouble>,
 }
 
 impl Reconciler {
@@ -41,6 +43,7 @@ impl Reconciler {
             tuning,
             registry,
             backoff: Backoff::new(),
+            trouble: None,
         }
     }
 
@@ -50,11 +53,12 @@ impl Reconciler {
             match self.place.connect(self.tuning).await {
                 Ok((client, endpoint)) => {
                     told = false;
+                    self.trouble = None;
                     let (up, since) = (self.gauge.up(), Instant::now());
                     self.serve(client, &endpoint).await;
                     drop(up);
                     self.gauge.lost();
-                    self.place.suspect();
+                    self.trouble.get_or_insert_with(|| self.place.trouble());
                     tokio::time::sleep(self.backoff.after(since.elapsed())).await;
                 }
                 Err(error) => {
@@ -62,7 +66,7 @@ impl Reconciler {
                         told = true;
                         tracing::warn!(target: "russet::core", server = %self.place, %error, "subscriptions away; trying on");
                     }
-                    self.place.suspect();
+                    self.trouble.get_or_insert_with(|| self.place.trouble());
                     tokio::time::sleep(self.backoff.next()).await;
                 }
             }
@@ -102,7 +106,7 @@ impl Reconciler {
                 break;
             }
             tokio::select! {
-                () = client.ended() => break,
+                _ = client.ended() => break,
                 _ = changes.changed() => {}
                 () = self.scope.changed(version) => {}
                 () = self.place.left(endpoint) => break,

@@ -12,6 +12,7 @@ mod bad_input;
 mod batch;
 mod cancellation;
 mod cluster;
+mod cluster_faults;
 mod command;
 mod credentials;
 mod fred_claims;
