@@ -35,10 +35,7 @@ impl Place {
                 let endpoint = cluster.any(Instant::now() + tuning.connect_timeout).await?;
                 (Arc::new(endpoint), Part::Member)
             }
-            Place::Primary(sentinels) => {
-                let deadline = Instant::now() + tuning.connect_timeout;
-                (sentinels.primary(deadline).await?, Part::Primary)
-            }
+            Place::Primary(sentinels) => return primary(sentinels, tuning).await,
         };
         Ok((connect(&endpoint, tuning, part).await?, endpoint))
     }
@@ -82,6 +79,19 @@ impl fmt::Display for Place {
             },
             Place::Any(cluster) => cluster.fmt(f),
             Place::Primary(sentinels) => sentinels.fmt(f),
+        }
+    }
+}
+
+/// Connects to the primary; where the sentinels name another one meanwhile, to that one: the old one may hang.
+async fn primary(sentinels: &Sentinels, tuning: Tuning) -> Result<(Client, Arc<Endpoint>), Error> {
+    loop {
+        let deadline = Instant::now() + tuning.connect_timeout;
+        let endpoint = sentinels.primary(deadline).await?;
+        tokio::select! {
+            biased;
+            client = connect(&endpoint, tuning, Part::Primary) => return Ok((client?, endpoint)),
+            () = sentinels.left(&endpoint) => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::known::{Known, known};
 use super::place::{Part, connect};
@@ -27,6 +28,8 @@ const EVERY: Duration = Duration::from_secs(10);
 const APART: Duration = Duration::from_millis(50);
 /// How long a sentinel may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long those that have not answered are waited for once more than half have.
+const STRAGGLERS: Duration = Duration::from_millis(50);
 /// What a sentinel publishes when a service has another primary.
 const SWITCH: &str = "+switch-master";
 
@@ -138,16 +141,21 @@ impl Asking {
         }
     }
 
-    /// The newest answer among those of more than half of them, or of all that answer.
+    /// The newest answer among those of more than half of them and who is nearly as quick, or of all that answer.
     async fn ask(&self) -> Result<Named, Error> {
         let nodes = self.endpoint.nodes();
         let all = nodes.iter().map(|node| self.ask_one(node));
         let mut asked: FuturesUnordered<_> = all.collect();
         let (mut newest, mut answers): (Option<Named>, usize) = (None, 0);
         let mut why = None;
-        while let Some(answer) = asked.next().await {
+        loop {
+            let enough = answers > nodes.len() / 2;
+            let answer = match enough {
+                true => timeout(STRAGGLERS, asked.next()).await.unwrap_or(None),
+                false => asked.next().await,
+            };
             match answer {
-                Ok(named) => {
+                Some(Ok(named)) => {
                     answers += 1;
                     if newest
                         .as_ref()
@@ -155,14 +163,12 @@ impl Asking {
                     {
                         newest = Some(named);
                     }
-                    if answers > nodes.len() / 2 {
-                        break;
-                    }
                 }
-                Err(error) if why.is_none() || error.kind() == ErrorKind::Config => {
+                Some(Err(error)) if why.is_none() || error.kind() == ErrorKind::Config => {
                     why = Some(error);
                 }
-                Err(_) => {}
+                Some(Err(_)) => {}
+                None => break,
             }
         }
         let nobody = || Error::new(ErrorKind::Unavailable, "there is no sentinel to ask");
@@ -227,39 +233,35 @@ async fn sentinel(endpoint: &Endpoint, node: &Node, tuning: Tuning) -> Result<Cl
 }
 
 async fn named(client: &Client, service: &str, node: &Node) -> Result<Named, Error> {
-    let ask = Command::new("SENTINEL MASTER").arg(service);
-    let reply = match client.send(&ask, ANSWER_WITHIN).await {
-        Ok(reply) => reply,
-        Err(failure) if failure.text.contains("No such master") => {
+    let master = Command::new("SENTINEL MASTER").arg(service);
+    let address = Command::new("SENTINEL GET-MASTER-ADDR-BY-NAME").arg(service);
+    let (master, address) = tokio::join!(
+        client.send(&master, ANSWER_WITHIN),
+        client.send(&address, ANSWER_WITHIN)
+    );
+    let (master, address) = match (master, address) {
+        (Ok(master), Ok(address)) => (master, address),
+        (Err(failure), _) if failure.text.contains("No such master") => {
             let others = services(client).await;
             let message = format!(
                 "the sentinel {node} knows no service {service:?}; it knows {others}: write one of them behind the nodes"
             );
             return Err(BuildError::new(BuildErrorKind::Conflict, message).into());
         }
-        Err(failure) => {
+        (Err(failure), _) | (_, Err(failure)) => {
             let message = format!("the sentinel {node} does not answer: {}", failure.text);
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
     };
-    let fields = HashMap::<String, String>::from_reply(reply)?;
-    let number = |field: &str| {
-        fields
-            .get(field)
-            .and_then(|number| number.parse::<u64>().ok())
-    };
-    let port = number("port").and_then(|port| u16::try_from(port).ok());
-    let (Some(host), Some(port)) = (fields.get("ip"), port) else {
-        return Err(Error::decode(format!(
-            "the sentinel {node} names no address for {service:?}"
-        )));
-    };
+    let fields = HashMap::<String, String>::from_reply(master)?;
+    let (host, port) = <(String, u16)>::from_reply(address)?;
+    let number = |field: &str| fields.get(field).and_then(|number| number.parse().ok());
+    let before = (fields.get("ip"), number("port"));
+    // The sentinel that leads a failover names the new primary as soon as that one leads, and makes it an epoch at the end.
+    let is_ahead = before != (Some(&host), Some(u64::from(port)));
     Ok(Named {
-        primary: Node {
-            host: host.clone(),
-            port,
-        },
-        epoch: number("config-epoch").unwrap_or_default(),
+        primary: Node { host, port },
+        epoch: number("config-epoch").unwrap_or_default() + u64::from(is_ahead),
     })
 }
 

@@ -23,6 +23,7 @@ mod recovery;
 mod refusals;
 mod replies;
 mod script;
+mod sentinel;
 mod shutdown;
 mod telemetry;
 #[cfg(feature = "tls")]
