@@ -47,7 +47,7 @@ pub use key::{
     Prefix, SLOTS, Stem, part, slot,
 };
 pub use lane::{Blocking, Lane};
-pub use namespace::Namespace;
+pub use namespace::{KEYS, Namespace};
 pub use probe::{Finding, Probe};
 pub use push::{Delivery, GapCause, Subscription, Target};
 pub use redis::Redis;

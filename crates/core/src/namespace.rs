@@ -1,11 +1,23 @@
 //! A checked prefix bound to a connection: what the concern crates are built from.
 
+use crate::command::{Command, Policy};
 use crate::concern::Concern;
-use crate::error::BuildError;
-use crate::key::{Prefix, Stem};
+use crate::error::{BuildError, BuildErrorKind, Error};
+use crate::key::{KeySpec, KeyTtl, KeyType, Prefix, Stem};
 use crate::lane::Lane;
 use crate::redis::Redis;
 use crate::server::Server;
+
+/// What core itself keeps in Redis.
+pub const KEYS: &[KeySpec] = &[KeySpec::new(
+    "namespace",
+    "{prefix}:namespace:shards",
+    KeyType::String,
+    KeyTtl::Persistent,
+    "How many shards the namespace's keys are spread over.",
+)];
+
+const NAMESPACE: Concern = Concern::new("namespace", "REDIS_URL");
 
 /// A [`Prefix`] bound to a [`Redis`]; cheap to clone.
 ///
@@ -38,6 +50,46 @@ impl Namespace {
     pub fn module(mut self, module: impl Into<String>) -> Self {
         self.prefix = self.prefix.module(module);
         self
+    }
+
+    /// The same namespace, its keys in so many hash slots instead of one each (12 is a good number): on a cluster, reads and
+    /// script calls of several keys share a command only if their slot is the same. Everywhere else it changes nothing but
+    /// names, so that moving to a cluster later renames nothing.
+    ///
+    /// The number is part of every key's name. The first who says it records it, on the topology's default server under
+    /// `{prefix}:namespace:shards`, for ever; whoever says another one is refused. Call it after
+    /// [`env`](Namespace::env), once at start. One round trip: `SET … NX GET`.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for a number that is not between 1 and 256 or not the recorded one; else as
+    /// [`Lane::run`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may have recorded the number.
+    pub async fn shards(mut self, count: u16) -> Result<Self, Error> {
+        // Not itself in a shard: it says how many there are.
+        let unsharded = self.prefix.clone();
+        self.prefix = self.prefix.shards(count)?;
+        let key = unsharded.literal_stem("namespace")?.key("shards");
+        let lane = self.redis.default_server().lane(NAMESPACE);
+        let record = Command::new("SET")
+            .key(&key)
+            .arg(count)
+            .arg("NX")
+            .arg("GET");
+        let recorded: Option<u16> = lane.run(record, Policy::Idempotent).await?;
+        match recorded {
+            Some(recorded) if recorded != count => Err(BuildError::new(
+                BuildErrorKind::Conflict,
+                format!(
+                    "the namespace {} has {recorded} shards and not {count}; write shards({recorded}), or move its keys \
+                     into another namespace",
+                    self.prefix
+                ),
+            )
+            .into()),
+            _ => Ok(self),
+        }
     }
 
     /// The connection.

@@ -126,6 +126,11 @@ impl Redis {
         Server::new(self.0.routes.of(concern))
     }
 
+    /// The server of all that has no other.
+    pub(crate) fn default_server(&self) -> Server {
+        Server::new(self.0.routes.default())
+    }
+
     /// The server of a concern's keys under a stem.
     pub(crate) fn server_of_stem(&self, concern: Concern, stem: &str) -> Server {
         Server::new(self.0.routes.of_stem(concern, stem))

@@ -176,6 +176,11 @@ impl Cluster {
         self.watch.wish();
     }
 
+    /// Asks no more.
+    pub(super) fn close(&self) {
+        self.task.abort();
+    }
+
     /// One of its nodes is away.
     pub(crate) fn trouble(&self) -> Trouble {
         self.watch.trouble()
@@ -189,7 +194,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.task.abort();
+        self.close();
     }
 }
 

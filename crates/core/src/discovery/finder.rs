@@ -30,6 +30,15 @@ impl Finder {
         }
     }
 
+    /// Looks no more; what was found stays.
+    pub(crate) fn close(&self) {
+        match self {
+            Finder::One(Place::Primary(sentinels)) => sentinels.close(),
+            Finder::One(_) => {}
+            Finder::Cluster(cluster) => cluster.close(),
+        }
+    }
+
     /// The one place, or the cluster with its many.
     pub(crate) fn place(&self) -> Result<Place, &Arc<Cluster>> {
         match self {

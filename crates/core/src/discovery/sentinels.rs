@@ -77,6 +77,13 @@ impl Sentinels {
         }
     }
 
+    /// Asks no more, and listens no more.
+    pub(super) fn close(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+
     /// The primary is away.
     pub(crate) fn trouble(&self) -> Trouble {
         self.watch.trouble()
@@ -90,9 +97,7 @@ impl Sentinels {
 
 impl Drop for Sentinels {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.close();
     }
 }
 

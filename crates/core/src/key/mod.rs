@@ -3,6 +3,7 @@
 mod name;
 mod part;
 mod prefix;
+mod shards;
 mod slot;
 mod spec;
 mod stem;

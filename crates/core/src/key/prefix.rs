@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::error::BuildError;
+use crate::error::{BuildError, BuildErrorKind};
 
+use super::shards::{COUNTS, Shards};
 use super::{Stem, check_name, check_names};
 
 /// The literal beginning of every key: `<env>:<product>`, and the module that a stem puts behind its use.
@@ -27,6 +28,7 @@ pub struct Prefix {
     /// Names with `:` between them; none for a root prefix.
     names: Option<String>,
     module: Option<String>,
+    shards: Option<Shards>,
     fault: Option<BuildError>,
 }
 
@@ -64,6 +66,7 @@ impl Prefix {
             env: None,
             names: None,
             module: None,
+            shards: None,
             fault: None,
         }
     }
@@ -84,6 +87,31 @@ impl Prefix {
         self.keep_fault(check_name("module", &module));
         self.module = Some(module);
         self
+    }
+
+    /// The same prefix, its keys spread over so many hash tags instead of one each, so that on a cluster many of them can
+    /// stand in one command. Between 1 and 256. It is part of every key's name; [`Namespace::shards`] records it.
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) for another number, and
+    /// [`BuildErrorKind::Conflict`](crate::BuildErrorKind::Conflict) if they were given already.
+    ///
+    /// [`Namespace::shards`]: crate::Namespace::shards
+    pub fn shards(mut self, count: u16) -> Result<Self, BuildError> {
+        if !COUNTS.contains(&count) {
+            return Err(BuildError::new(
+                BuildErrorKind::Limit,
+                format!("{count} shards; a namespace has between 1 and 256"),
+            ));
+        }
+        if self.shards.is_some() {
+            return Err(BuildError::new(
+                BuildErrorKind::Conflict,
+                "the shards are given twice",
+            ));
+        }
+        self.shards = Some(Shards::new(count));
+        Ok(self)
     }
 
     /// The stem `<prefix>:<use_case>[:<module>]:<name>` of one handle's keys.
@@ -114,7 +142,7 @@ impl Prefix {
 
     fn join(&self, last: &[Option<&str>]) -> Stem {
         let segments = self.first().chain(last.iter().copied().flatten());
-        Stem::new(segments.collect::<Vec<_>>().join(":"))
+        Stem::new(segments.collect::<Vec<_>>().join(":"), self.shards.clone())
     }
 
     fn first(&self) -> impl Iterator<Item = &str> {

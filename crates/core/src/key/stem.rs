@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::part::write_part;
+use super::shards::Shards;
 use super::{Key, KeyPart};
 
 /// A handle's key maker: the literal text that its keys share, checked once; making a key cannot fail.
@@ -11,29 +12,43 @@ use super::{Key, KeyPart};
 /// Cheap to clone. Made by [`Prefix::stem`](super::Prefix::stem) or
 /// [`Namespace::stem`](crate::Namespace::stem).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Stem(Arc<str>);
+pub struct Stem {
+    text: Arc<str>,
+    shards: Option<Shards>,
+}
 
 impl Stem {
-    pub(crate) fn new(text: String) -> Self {
-        Stem(text.into())
+    pub(super) fn new(text: String, shards: Option<Shards>) -> Self {
+        Stem {
+            text: text.into(),
+            shards,
+        }
     }
 
-    /// The key of one value: `<stem>:<value>`, the value escaped.
+    /// The key of one value: `<stem>:<value>`, the value escaped; `<stem>:{<shard>}:<value>` in a namespace with
+    /// [shards](crate::Namespace::shards).
     pub fn key<P: KeyPart + ?Sized>(&self, value: &P) -> Key {
         let mut text = self.start();
+        let at = text.len();
         write_part(value, &mut text);
+        self.shard(&mut text, at);
         self.finish(text)
     }
 
-    /// The key of one value whose hash tag is that value: `<stem>:{<value>}`, with `:<attribute>` if given.
+    /// The key of one value whose hash tag is that value: `<stem>:{<value>}`, with `:<attribute>` if given; with shards
+    /// `<stem>:{<shard>}:<value>`, with `:<attribute>`.
     ///
     /// Keys of the same value live in one cluster slot, whatever their attribute, so that one script may
     /// touch them together. `attribute` is literal text of the crate that calls, not a run-time value.
     pub fn tagged<P: KeyPart + ?Sized>(&self, value: &P, attribute: Option<&'static str>) -> Key {
         let mut text = self.start();
-        text.push('{');
+        let at = text.len();
         write_part(value, &mut text);
-        text.push('}');
+        if self.shards.is_none() {
+            text.insert(at, '{');
+            text.push('}');
+        }
+        self.shard(&mut text, at);
         if let Some(attribute) = attribute {
             text.push(':');
             text.push_str(attribute);
@@ -43,30 +58,43 @@ impl Stem {
 
     /// The part of a raw key behind this stem: what [`FromKeyPart`](super::FromKeyPart) reads.
     pub fn strip<'k>(&self, raw: &'k str) -> Option<&'k str> {
-        raw.strip_prefix(&*self.0)?.strip_prefix(':')
+        let part = raw.strip_prefix(&*self.text)?.strip_prefix(':')?;
+        if self.shards.is_none() {
+            return Some(part);
+        }
+        let (_, part) = part.strip_prefix('{')?.split_once("}:")?;
+        Some(part)
     }
 
     /// The literal text, without the `:` behind it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Puts the tag of the value at the text's end before it.
+    fn shard(&self, text: &mut String, at: usize) {
+        if let Some(shards) = &self.shards {
+            let tag = format!("{{{}}}:", shards.of(&text[at..]));
+            text.insert_str(at, &tag);
+        }
     }
 
     fn start(&self) -> String {
         // Most ids are short; one allocation is then enough.
-        let mut text = String::with_capacity(self.0.len() + 40);
-        text.push_str(&self.0);
+        let mut text = String::with_capacity(self.text.len() + 40);
+        text.push_str(&self.text);
         text.push(':');
         text
     }
 
     fn finish(&self, text: String) -> Key {
-        Key::new(text, self.0.len() + 1)
+        Key::new(text, self.text.len() + 1)
     }
 }
 
 impl fmt::Debug for Stem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stem({})", self.0)
+        write!(f, "Stem({})", self.text)
     }
 }
 
@@ -81,6 +109,24 @@ mod tests {
         assert_eq!(value.as_bytes(), b"shop:cache:users:{7}");
         assert_eq!(lease.as_bytes(), b"shop:cache:users:{7}:lease");
         assert_eq!(value.slot(), lease.slot());
+    }
+
+    #[test]
+    fn shards_stand_behind_the_stem_and_are_read_back() {
+        let prefix = Prefix::new("shop").unwrap().shards(12).unwrap();
+        let stem = prefix.stem("cache", "users").unwrap();
+        let [key, lease] = [None, Some("lease")].map(|attribute| stem.tagged("a:b", attribute));
+        assert_eq!(stem.key("a:b").as_bytes(), key.as_bytes());
+        assert_eq!(key.slot(), lease.slot());
+        let raw = std::str::from_utf8(key.as_bytes()).unwrap();
+        assert!(raw.starts_with("shop:cache:users:{"), "{raw}");
+        assert!(raw.ends_with("}:a%3Ab"), "{raw}");
+        let part = stem.strip(raw).and_then(String::from_key_part);
+        assert_eq!(part.as_deref(), Some("a:b"));
+        assert_eq!(format!("{key}"), "shop:cache:users:…");
+        let slots: std::collections::BTreeSet<u16> =
+            (0..500).map(|id| stem.key(&id).slot()).collect();
+        assert_eq!(slots.len(), 12);
     }
 
     #[test]

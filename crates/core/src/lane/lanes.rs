@@ -140,6 +140,7 @@ impl Lanes {
         ];
         let all = others.into_iter().flatten().chain([self.command()]);
         join_all(all.map(|lane| lane.drain(limit))).await;
+        self.finder.close();
         // Last: an element that a blocking command took is still good for somebody.
         let blocking =
             std::mem::take(&mut *self.blocking.lock().unwrap_or_else(PoisonError::into_inner));

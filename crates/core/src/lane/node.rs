@@ -62,9 +62,18 @@ impl NodeLane {
     }
 
     /// The connection for commands that another node sent here, made with the first of them.
-    pub(super) fn asking(&self) -> &Supervised {
-        self.asking
-            .get_or_init(|| Supervised::start(self.place.clone(), self.task.clone()))
+    ///
+    /// # Errors
+    /// That the lane was shut down.
+    pub(super) fn asking(&self) -> Result<&Supervised, Error> {
+        let start = || Supervised::start(self.place.clone(), self.task.clone());
+        let asking = self.asking.get_or_init(start);
+        if self.in_flight.is_closed() {
+            // A shutdown that came before it was made did not find it.
+            asking.close();
+            return Err(closed());
+        }
+        Ok(asking)
     }
 
     /// Sends a command once.
@@ -88,7 +97,8 @@ impl NodeLane {
         let reply = self.bounded(deadline, async |left| {
             client.send_asking(command, left).await
         });
-        self.classified(reply.await, command, self.asking())
+        let asking = self.asking.get().unwrap_or(&self.connection);
+        self.classified(reply.await, command, asking)
     }
 
     /// Sends within the in-flight bound and the deadline.

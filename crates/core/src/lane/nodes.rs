@@ -1,16 +1,15 @@
 //! The servers of a lane: one, or a cluster's primaries.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
-
-use futures_util::future::join_all;
-use tokio::runtime::Handle;
 
 use super::node::NodeLane;
 use super::supervisor::{Task, closed};
 use crate::discovery::{Cluster, Finder, Place, SlotMap};
 use crate::error::{Error, ErrorKind};
 use crate::topology::Node;
+use futures_util::future::join_all;
 
 /// The servers of a lane.
 pub(crate) enum Nodes {
@@ -23,9 +22,9 @@ pub(crate) struct Members {
     cluster: Arc<Cluster>,
     task: Task,
     max_in_flight: usize,
-    /// Where the lane lives; whoever comes first to a new node may be on another runtime.
-    runtime: Handle,
     view: RwLock<Option<Arc<View>>>,
+    /// Whether it was shut down: nothing is made any more.
+    closed: AtomicBool,
 }
 
 /// The connections by one version of the map; in the map's order, and behind them nodes that are none of its primaries
@@ -44,8 +43,8 @@ impl Nodes {
                 cluster: cluster.clone(),
                 task,
                 max_in_flight,
-                runtime: Handle::current(),
                 view: RwLock::new(None),
+                closed: AtomicBool::new(false),
             }),
         }
     }
@@ -75,7 +74,9 @@ impl Nodes {
         match self {
             Nodes::One(node) => node.drain(limit).await,
             Nodes::Cluster(members) => {
-                let view = members.read();
+                members.closed.store(true, Ordering::SeqCst);
+                // Whoever is changing the view has done so, and whoever comes later finds it closed.
+                let view = members.changing().clone();
                 let nodes = view.iter().flat_map(|view| &view.nodes);
                 join_all(nodes.map(|node| node.drain(limit))).await;
             }
@@ -125,7 +126,8 @@ impl Members {
         if let Some(known) = view.nodes.iter().find(is) {
             return Ok(known.clone());
         }
-        let mut current = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.changing();
+        self.is_open()?;
         let Some(view) = &*current else {
             return Err(closed());
         };
@@ -159,6 +161,18 @@ impl Members {
         view.clone()
     }
 
+    fn changing(&self) -> RwLockWriteGuard<'_, Option<Arc<View>>> {
+        // A view is whole or was not put there.
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_open(&self) -> Result<(), Error> {
+        match self.closed.load(Ordering::SeqCst) {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+
     async fn view(&self, deadline: Instant) -> Result<Arc<View>, Error> {
         // Read before the map, so that a map that comes between is only read once more.
         let version = self.cluster.version();
@@ -168,16 +182,17 @@ impl Members {
             return Ok(view);
         }
         let map = self.cluster.map(deadline).await?;
-        Ok(self.renew(version, map))
+        self.renew(version, map)
     }
 
     /// Makes the connections match a map: what is not in it any more ends when nothing is under way there.
-    fn renew(&self, version: u64, map: Arc<SlotMap>) -> Arc<View> {
-        let mut current = self.view.write().unwrap_or_else(PoisonError::into_inner);
+    fn renew(&self, version: u64, map: Arc<SlotMap>) -> Result<Arc<View>, Error> {
+        let mut current = self.changing();
+        self.is_open()?;
         if let Some(view) = &*current
             && view.version >= version
         {
-            return view.clone();
+            return Ok(view.clone());
         }
         let known = current.as_ref().map_or(&[][..], |view| &view.nodes);
         let find = |node: &Node| {
@@ -194,11 +209,10 @@ impl Members {
             map,
         });
         *current = Some(view.clone());
-        view
+        Ok(view)
     }
 
     fn make(&self, node: &Node) -> Arc<NodeLane> {
-        let _inside = self.runtime.enter();
         let place = Place::Member(Arc::new(self.cluster.member(node)), self.cluster.clone());
         Arc::new(NodeLane::start(
             place,

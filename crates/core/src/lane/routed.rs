@@ -110,7 +110,8 @@ impl<'c> Routed<'c> {
             Next::Asking(to) => {
                 let node = self.members.named(to, deadline).await;
                 let node = node.map_err(Failed::Error)?;
-                let client = node.asking().client(deadline).await;
+                let asking = node.asking().map_err(Failed::Error)?;
+                let client = asking.client(deadline).await;
                 let client = client.map_err(Failed::Error)?;
                 node.attempt_asking(&client, command, deadline).await
             }

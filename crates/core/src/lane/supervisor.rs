@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -58,6 +59,8 @@ pub(crate) struct Task {
     pub(crate) watched: bool,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) told: Told,
+    /// Where the lane lives: whoever comes first to a new node may be on another runtime.
+    runtime: Handle,
 }
 
 impl Task {
@@ -68,6 +71,7 @@ impl Task {
             watched: true,
             scripts: Arc::default(),
             told,
+            runtime: Handle::current(),
         }
     }
 }
@@ -91,11 +95,12 @@ impl Scripts {
 }
 
 impl Supervised {
-    /// Starts connecting, on the runtime that this is called on.
+    /// Starts connecting.
     pub(crate) fn start(place: Place, task: Task) -> Self {
         let (state, _) = watch::channel(State::Connecting);
         let vitals = Arc::new(Vitals::default());
         let (name, told): (Arc<str>, _) = (place.to_string().into(), task.told.clone());
+        let runtime = task.runtime.clone();
         let supervisor = Supervisor {
             gauge: ConnectionGauge::new(&name, task.lane),
             name: name.clone(),
@@ -114,7 +119,7 @@ impl Supervised {
             name,
             told,
             distrusted: Mutex::default(),
-            task: tokio::spawn(supervisor.run()),
+            task: runtime.spawn(supervisor.run()),
         }
     }
 

@@ -61,6 +61,10 @@ impl Routes {
         &self.all
     }
 
+    pub(crate) fn default(&self) -> &Arc<Lanes> {
+        &self.default
+    }
+
     pub(crate) fn of(&self, concern: Concern) -> &Arc<Lanes> {
         if let Some(lanes) = self.concerns.get(concern.name()) {
             return lanes;

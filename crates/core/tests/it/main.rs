@@ -13,6 +13,7 @@ mod batch;
 mod cancellation;
 mod cluster;
 mod cluster_faults;
+mod cluster_lanes;
 mod command;
 mod credentials;
 mod fred_claims;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use russet_core::{Bytes, Command, Concern, Endpoint, Key, Lane, Policy, Redis, Topology};
+use russet_core::{
+    Bytes, Command, Concern, Endpoint, ErrorKind, Key, Lane, Policy, Redis, Topology,
+};
 use russet_testkit::{Server, resp::Value};
 
 use super::{TEST, until};
@@ -242,4 +244,47 @@ async fn the_service_itself() {
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_namespace_keeps_its_number_of_shards() {
+    let server = russet_testkit::Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let open = async |count| {
+        redis
+            .namespace("shop")
+            .unwrap()
+            .env("stg")
+            .shards(count)
+            .await
+    };
+    let ns = open(12).await.unwrap();
+    let key = ns.stem("cache", "users").unwrap().key(&7);
+    assert_eq!(key.as_bytes(), b"stg:shop:cache:users:{106}:7");
+    assert_eq!(
+        server
+            .command(&["GET", "stg:shop:namespace:shards"])
+            .as_str(),
+        Some("12")
+    );
+    assert_eq!(
+        server
+            .command(&["TTL", "stg:shop:namespace:shards"])
+            .as_int(),
+        Some(-1)
+    );
+    open(12).await.unwrap();
+    let error = open(8).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("write shards(12)"), "{error}");
+    assert_eq!(open(0).await.unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(open(257).await.unwrap_err().kind(), ErrorKind::Config);
+    server.command(&["LPUSH", "other:namespace:shards", "x"]);
+    let other = redis
+        .namespace("other")
+        .unwrap()
+        .shards(3)
+        .await
+        .unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::WrongType, "{other}");
 }
