@@ -40,17 +40,20 @@ pub(crate) struct Client(Arc<Life>);
 
 struct Life {
     inner: Inner,
-    abort: AbortHandle,
+    abort: Abort,
     router: Mutex<ConnectHandle>,
     greeting: ServerInfo,
     /// Held while `ASKING` and its command are put into the queue, one behind the other.
     asking: std::sync::Mutex<()>,
 }
 
-impl Drop for Life {
-    /// fred's router holds its own client and would live on after the last handle.
+/// Ends fred's router when dropped: that holds its own client, and would live on after the last handle, also after a
+/// connect that was given up.
+struct Abort(AbortHandle);
+
+impl Drop for Abort {
     fn drop(&mut self) {
-        self.abort.abort();
+        self.0.abort();
     }
 }
 
@@ -103,7 +106,7 @@ impl Client {
             }),
         };
         let mut router = inner.connect();
-        let abort = router.abort_handle();
+        let abort = Abort(router.abort_handle());
         let connected = async {
             inner.wait_for_connect().await.map_err(Failure::from)?;
             // fred takes a connection that closes during its set-up for one that is ready; one that answers is.
@@ -138,7 +141,6 @@ impl Client {
                 text: format!("no answer within {:?}", tuning.connect_timeout),
             },
         };
-        abort.abort();
         Err(failure)
     }
 
@@ -291,7 +293,7 @@ impl Client {
 
     /// Ends the connection at once; commands under way end as if it had been lost.
     pub(crate) fn abort(&self) {
-        self.0.abort.abort();
+        self.0.abort.0.abort();
     }
 }
 

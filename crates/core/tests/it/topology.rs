@@ -260,7 +260,7 @@ async fn a_namespace_keeps_its_number_of_shards() {
     };
     let ns = open(12).await.unwrap();
     let key = ns.stem("cache", "users").unwrap().key(&7);
-    assert_eq!(key.as_bytes(), b"stg:shop:cache:users:{106}:7");
+    assert_eq!(key.as_bytes(), b"stg:shop:cache:users:{7}:7");
     assert_eq!(
         server
             .command(&["GET", "stg:shop:namespace:shards"])
