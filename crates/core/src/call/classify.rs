@@ -84,11 +84,9 @@ fn without_arguments(mut text: String) -> String {
 /// What a server says of a script that it did not begin to run, or whose first write it refused for a reason that
 /// holds for every write of the script.
 ///
-/// Not among them: an OOM inside the script, which may come after a command that frees, and any WRONGTYPE.
-const SCRIPT_REFUSALS: [&str; 16] = [
-    "ASK ",
+/// Not among them: `MOVED` and `ASK`, which whoever knows the command's slot can tell from a script's own words; an OOM inside the script, which may come after a command that frees, and any WRONGTYPE.
+const SCRIPT_REFUSALS: [&str; 14] = [
     "CROSSSLOT Keys in request don't hash to the same slot",
-    "MOVED ",
     "BUSY Redis is busy running a script",
     "BUSY Valkey is busy running a script",
     "CLUSTERDOWN The cluster is down",

@@ -49,6 +49,10 @@ impl Place {
         }
     }
 
+    pub(crate) fn is_in_cluster(&self) -> bool {
+        matches!(self, Place::Member(..) | Place::Any(_))
+    }
+
     /// The server is away: asks often where it is, until what this returns is dropped.
     pub(crate) fn trouble(&self) -> Trouble {
         match self {

@@ -154,6 +154,10 @@ impl NodeLane {
             self.place.suspect();
         }
         Err(match redirect {
+            // They name the command's own slot: no script's words, but the server's before it ran anything.
+            Some(redirect @ (Redirect::Moved { .. } | Redirect::Ask { .. })) => {
+                Failed::Redirect(redirect, error.with_executed(false))
+            }
             Some(redirect) if !error.may_have_executed() => Failed::Redirect(redirect, error),
             _ => Failed::Error(error),
         })

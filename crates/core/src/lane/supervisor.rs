@@ -293,7 +293,7 @@ impl Supervisor {
     }
 
     fn ended(&mut self, cause: Cause, endpoint: &Endpoint) {
-        if cause == Cause::ClusterDown {
+        if cause == Cause::ClusterDown && self.place.is_in_cluster() {
             self.unserved = true;
             let down = format!("{endpoint} says that the cluster is down");
             return self.down(Error::new(ErrorKind::ClusterDown, down));

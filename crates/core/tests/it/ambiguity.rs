@@ -253,6 +253,8 @@ async fn a_script_s_error_is_never_certain_after_a_write() {
         "BUSY x",
         "TRYAGAIN x",
         "CLUSTERDOWN x",
+        "MOVED 1 127.0.0.1:1",
+        "ASK 1 127.0.0.1:1",
         "ERR x",
     ] {
         let before = world.counter();

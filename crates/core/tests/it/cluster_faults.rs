@@ -128,7 +128,7 @@ async fn a_primary_is_killed() {
     primary.restart();
     tokio::task::block_in_place(|| cluster.settle());
     for key in [&lost, &others[0], &others[1]] {
-        set(&lane, key).await.unwrap();
+        back(&lane, key, Instant::now()).await;
     }
 }
 
