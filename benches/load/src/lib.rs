@@ -18,7 +18,8 @@ mod server_stats;
 
 pub use closed_loop::Measured;
 pub use scenario::{
-    KEYS, Kind, SCENARIOS, Scenario, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, key,
+    KEYS, Kind, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN,
+    bucket, key, sharded_key,
 };
 pub use server_stats::ServerStats;
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench core`: Russet, its rivals and the physical limit in one run, in turn.
 #![allow(clippy::print_stdout, reason = "a table is what a bench is for")]
 
+mod cluster;
 mod costs;
 mod limit;
 mod report;
@@ -49,6 +50,7 @@ fn main() -> Outcome {
     );
     let proxy = Proxy::of(&server);
     let limit = limit::preload(&server)?;
+    let mut cluster = None;
     let mut rows: Vec<Row> = Vec::new();
     for scenario in SCENARIOS.iter().filter(|scenario| {
         only.as_ref()
@@ -61,6 +63,9 @@ fn main() -> Outcome {
             0 => server.url(),
             _ => proxy.url(),
         };
+        if scenario.cluster.is_some() && cluster.is_none() {
+            cluster = Some(cluster::start()?);
+        }
         let systems: Vec<&Worker> = systems
             .iter()
             .filter(|system| scenario.has(system.name()))
@@ -70,7 +75,10 @@ fn main() -> Outcome {
             // Rotated, so that no system always comes first on a cold or last on a warm machine.
             for at in 0..systems.len() {
                 let system = systems[(at + turn) % systems.len()];
-                all.push(system.measure(scenario, &url, time)?);
+                all.push(match (&cluster, scenario.cluster) {
+                    (Some(cluster), Some(_)) => cluster::measure(cluster, system, scenario, time)?,
+                    _ => system.measure(scenario, &url, time)?,
+                });
             }
             if let (Some(limit), true) = (&limit, scenario.has("limit")) {
                 all.push(limit.measure(scenario, &server, time)?);

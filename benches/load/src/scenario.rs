@@ -19,6 +19,18 @@ pub struct Scenario {
     pub tasks: usize,
     /// How much longer a proxy makes a round trip, in milliseconds; 0 is no proxy.
     pub delay_ms: u64,
+    /// Whether a cluster of three primaries serves it, and what happens there.
+    pub cluster: Option<Slots>,
+}
+
+/// What a cluster's slots do meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Slots {
+    /// They stay.
+    Stay,
+    /// One after the other moves to another primary.
+    Move,
 }
 
 /// One kind of operation.
@@ -29,6 +41,8 @@ pub enum Kind {
     Get,
     /// Read one value by a command of its own.
     GetAlone,
+    /// Read one value of keys in twelve slots, coalesced where the system can.
+    GetSharded,
     /// Take a token from one of 10,000 buckets by a script, coalesced: at most 64 keys a call.
     Script,
     /// Take a token by a script call of its own.
@@ -42,6 +56,14 @@ impl Scenario {
             kind,
             tasks,
             delay_ms,
+            cluster: None,
+        }
+    }
+
+    const fn clustered(id: &'static str, kind: Kind, slots: Slots) -> Self {
+        Scenario {
+            cluster: Some(slots),
+            ..Scenario::new(id, kind, 256, 0)
         }
     }
 
@@ -49,6 +71,9 @@ impl Scenario {
     pub fn has(&self, system: &str) -> bool {
         match (self.kind, system) {
             (_, "russet") => true,
+            // fred's cluster client hangs while slots move.
+            _ if self.cluster == Some(Slots::Move) => false,
+            (_, system) if self.cluster.is_some() => system == "fred",
             (Kind::Get | Kind::GetAlone, "fred") => true,
             (Kind::Get | Kind::GetAlone, _) => self.delay_ms == 0,
             (_, "limit") => true,
@@ -76,6 +101,10 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("get_16_5ms", Kind::Get, 16, 5),
     Scenario::new("get_64_5ms", Kind::Get, 64, 5),
     Scenario::new("get_256_5ms", Kind::Get, 256, 5),
+    Scenario::clustered("cluster_256", Kind::GetAlone, Slots::Stay),
+    Scenario::clustered("cluster_256_moving", Kind::GetAlone, Slots::Move),
+    Scenario::clustered("cluster_shards_256", Kind::GetSharded, Slots::Stay),
+    Scenario::clustered("cluster_shards_256_moving", Kind::GetSharded, Slots::Move),
 ];
 
 /// The script of [`Kind::Script`].
@@ -89,6 +118,21 @@ pub fn key(turn: usize) -> &'static str {
     static KEYS: LazyLock<Names> = LazyLock::new(|| names("key"));
     KEYS[turn.wrapping_mul(7919) % KEYS.len()]
 }
+
+/// The key of a turn in a namespace of twelve shards, as `Namespace::shards` spreads them.
+pub fn sharded_key(turn: usize) -> &'static str {
+    static KEYS: LazyLock<Names> = LazyLock::new(|| {
+        let tags = TAGS.iter().cycle();
+        let name = |(number, tag)| &*format!("{{{tag}}}:key:{number:012}").leak();
+        (0..self::KEYS).zip(tags).map(name).collect()
+    });
+    KEYS[turn.wrapping_mul(7919) % KEYS.len()]
+}
+
+/// Hash tags whose slots are evenly spaced.
+pub const TAGS: [&str; 12] = [
+    "18", "7", "50", "19", "33", "51", "106", "5", "49", "107", "4", "48",
+];
 
 /// The bucket of a turn.
 pub fn bucket(turn: usize) -> &'static str {

@@ -17,8 +17,27 @@ pub struct ServerStats {
 }
 
 impl ServerStats {
-    /// Reads the server's counters.
+    /// Reads the server's counters, or the sum of a cluster's (`redis-cluster://host:port,host:port`).
     pub fn read(url: &str) -> Self {
+        let Some(nodes) = url.strip_prefix("redis-cluster://") else {
+            return ServerStats::read_one(url);
+        };
+        let all = nodes
+            .split(',')
+            .map(|node| ServerStats::read_one(&format!("redis://{node}")));
+        let zero = ServerStats {
+            scripts: 0.0,
+            others: 0.0,
+            cpu_us: 0.0,
+        };
+        all.fold(zero, |sum, one| ServerStats {
+            scripts: sum.scripts + one.scripts,
+            others: sum.others + one.others,
+            cpu_us: sum.cpu_us + one.cpu_us,
+        })
+    }
+
+    fn read_one(url: &str) -> Self {
         let mut connection =
             Connection::open(url, Duration::from_secs(5)).expect("the server answers");
         let mut info = |section: &str| {
@@ -43,6 +62,9 @@ impl ServerStats {
                 .unwrap_or_default();
             match name {
                 "info" | "hello" | "ping" | "client|id" | "select" => {}
+                // What keeps a cluster together, and moves its slots.
+                "migrate" | "restore-asking" | "asking" => {}
+                name if name.starts_with("cluster|") => {}
                 "evalsha" | "eval" => scripts += count,
                 _ => others += count,
             }

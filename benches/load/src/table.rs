@@ -41,7 +41,7 @@ pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
 
 pub(crate) fn print(rows: &[Row]) {
     println!(
-        "\n{:<12} {:<9} {:>10} {:>9} {:>9} {:>10} {:>8} {:>8} {:>8}",
+        "\n{:<25} {:<9} {:>10} {:>9} {:>9} {:>10} {:>8} {:>8} {:>8}",
         "scenario",
         "system",
         "ops/s",
@@ -55,7 +55,7 @@ pub(crate) fn print(rows: &[Row]) {
     for id in ids() {
         for row in rows.iter().filter(|row| row.scenario == id) {
             println!(
-                "{:<12} {:<9} {:>10.0} {:>9.1} {:>9.1} {:>10.4} {:>8.2} {:>8.2} {:>8}",
+                "{:<25} {:<9} {:>10.0} {:>9.1} {:>9.1} {:>10.4} {:>8.2} {:>8.2} {:>8}",
                 row.scenario,
                 row.system,
                 row.ops_per_s,
@@ -160,6 +160,29 @@ pub(crate) fn verdicts(rows: &[Row]) {
             say(
                 rate >= 1.0,
                 format!("{id}: {rate:.2} × fred's rate, at least 1 ×"),
+            );
+        }
+    }
+    for (scenario, least) in [("cluster_256", 1.0), ("cluster_shards_256", 2.0)] {
+        // Both against fred's best with a command for each key.
+        if let (Some(ours), Some(fred)) = (row(scenario, "russet"), row("cluster_256", "fred")) {
+            let ratio = ours.ops_per_s / fred.ops_per_s;
+            say(
+                ratio >= least,
+                format!("{scenario}: {ratio:.2} × fred's cluster client, at least {least} ×"),
+            );
+        }
+    }
+    for scenario in ["cluster_256", "cluster_shards_256"] {
+        let moving = format!("{scenario}_moving");
+        if let (Some(moving), Some(quiet)) = (row(&moving, "russet"), row(scenario, "russet")) {
+            let ratio = moving.p99_us / quiet.p99_us;
+            say(
+                ratio <= 3.0,
+                format!(
+                    "{scenario}: p99 {:.0} µs while slots move, {ratio:.2} × quiet, at most 3 ×",
+                    moving.p99_us
+                ),
             );
         }
     }

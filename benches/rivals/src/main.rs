@@ -1,13 +1,15 @@
 //! The rivals, measured by the same closed loop: `rivals SYSTEM SCENARIO URL MILLISECONDS`.
 
-use russet_bench_load::{Kind, System, VALUE_LEN, key, worker};
+use russet_bench_load::{Kind, System, VALUE_LEN, key, sharded_key, worker};
 
 fn main() {
     // The worker reads its arguments from the second on; the first picks the system.
     match std::env::var("RIVAL").as_deref() {
         Ok("fred") => worker("fred", "10.1.0", |url| async move {
             use fred::prelude::*;
-            let mut config = Config::from_url(&url).expect("a URL");
+            // It reads one node's address only.
+            let url = url.split(',').next().unwrap_or_default();
+            let mut config = Config::from_url(url).expect("a URL");
             config.version = fred::types::RespVersion::RESP3;
             let mut builder = Builder::from_config(config);
             builder.with_connection_config(|connection| connection.tcp.nodelay = Some(true));
@@ -39,9 +41,13 @@ fn main() {
 struct Fred(fred::prelude::Client);
 
 impl System for Fred {
-    async fn operate(&self, _: Kind, turn: usize) {
+    async fn operate(&self, kind: Kind, turn: usize) {
         use fred::prelude::*;
-        let value: Option<bytes::Bytes> = self.0.get(key(turn)).await.expect("a reply");
+        let key = match kind {
+            Kind::GetSharded => sharded_key(turn),
+            _ => key(turn),
+        };
+        let value: Option<bytes::Bytes> = self.0.get(key).await.expect("a reply");
         assert_eq!(value.expect("a value").len(), VALUE_LEN);
     }
 }

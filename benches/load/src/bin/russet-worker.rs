@@ -5,7 +5,7 @@
 )]
 
 use russet_bench_load::{
-    Kind, System, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, key, worker,
+    Kind, System, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, key, sharded_key, worker,
 };
 use russet_core::{
     Bytes, Command, Concern, Getter, Key, Lane, Policy, Redis, Reply, Script, ScriptCalls,
@@ -36,6 +36,10 @@ impl System for Russet {
     async fn operate(&self, kind: Kind, turn: usize) {
         let value: Option<Bytes> = match kind {
             Kind::Get => self.getter.get(Key::raw(key(turn))).await.expect("a reply"),
+            Kind::GetSharded => {
+                let key = Key::raw(sharded_key(turn));
+                self.getter.get(key).await.expect("a reply")
+            }
             Kind::GetAlone => {
                 let get = Command::new("GET").key(&Key::raw(key(turn)));
                 self.lane
