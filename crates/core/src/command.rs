@@ -22,6 +22,8 @@ pub struct Command {
     name: Cow<'static, str>,
     args: Vec<Bytes>,
     first_key: Option<Key>,
+    /// Which of the first 64 arguments are keys, a bit each.
+    keys: u64,
     /// Whether it carries several callers' keys, and can be sent as several commands.
     is_batch: bool,
 }
@@ -44,14 +46,9 @@ impl Command {
             name,
             args: Vec::with_capacity(args),
             first_key: None,
+            keys: 0,
             is_batch: false,
         }
-    }
-
-    /// The same command, sent where another one goes.
-    pub(crate) fn beside(mut self, other: &Command) -> Self {
-        self.first_key = other.first_key.clone();
-        self
     }
 
     /// The same command, of which core has the parts.
@@ -67,6 +64,9 @@ impl Command {
     /// Appends a key. The first one decides the cluster slot and stands, redacted, in errors.
     #[must_use]
     pub fn key(mut self, key: &Key) -> Self {
+        self.keys |= 1_u64
+            .checked_shl(u32::try_from(self.args.len()).unwrap_or(64))
+            .unwrap_or(0);
         self.args.push(key.to_bytes());
         if self.first_key.is_none() {
             self.first_key = Some(key.clone());
@@ -99,6 +99,13 @@ impl Command {
 
     pub(crate) fn first_key(&self) -> Option<&Key> {
         self.first_key.as_ref()
+    }
+
+    /// The keys among the first 64 arguments.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        let is_key = |at: &usize| self.keys >> at & 1 == 1;
+        let places = (0..64.min(self.args.len())).filter(is_key);
+        places.filter_map(|at| self.args.get(at))
     }
 
     pub(crate) fn arguments(&self) -> &[Bytes] {

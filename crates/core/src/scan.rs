@@ -110,11 +110,14 @@ impl Scan {
             .arg(self.pace.count);
         let reply = match (self.lane.cluster(), &mut self.cluster) {
             (Some(members), Some(walk)) => {
-                let reply = walk.ask(&self.lane, members, &scan, deadline).await;
-                if reply.is_err() && walk.has_lost_its_server(members, deadline).await {
-                    self.cursor = None;
+                match walk.ask(&self.lane, members, &scan, deadline).await? {
+                    Some(reply) => reply,
+                    None => {
+                        // Its cursor means nothing to any other; whoever has its slots now is walked whole.
+                        self.cursor = None;
+                        return Ok(Some(Vec::new()));
+                    }
                 }
-                reply?
             }
             _ => self.lane.run(&scan, Policy::Idempotent, deadline).await?,
         };
@@ -144,26 +147,22 @@ impl Scan {
 }
 
 impl Walk {
+    /// The present server's answer; nothing if it is a primary no more.
     async fn ask(
         &self,
         lane: &CommandLane,
         members: &Members,
         scan: &Command,
         deadline: Instant,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Option<Reply>, Error> {
         let Some(node) = self.left.front() else {
-            return Err(Error::decode("the walk has no server"));
+            return Ok(None);
         };
-        let node = members.named(node, deadline).await?;
+        let Some(node) = members.primary(node, deadline).await? else {
+            return Ok(None);
+        };
         let reply = lane.run_on(&node, scan, Policy::Idempotent, deadline).await;
-        reply.map_err(|error| error.on("SCAN", None))
-    }
-
-    /// Whether the present server is a primary no more: its cursor means nothing to any other.
-    async fn has_lost_its_server(&self, members: &Members, deadline: Instant) -> bool {
-        let map = members.discovery().map(deadline).await;
-        let is_left = |node| map.is_ok_and(|map| !map.primaries().contains(node));
-        self.left.front().is_some_and(is_left)
+        reply.map(Some).map_err(|error| error.on("SCAN", None))
     }
 
     /// The primaries that were not walked with all the slots that they have now.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 
+use super::slots::by_slot;
 use super::{Batcher, Bounds, Flight};
 use crate::command::{Command, Policy};
 use crate::error::{Error, ErrorKind};
@@ -59,37 +60,17 @@ impl Flight for Get {
             return vec![self.one(key, deadline).await];
         }
         let (unique, places) = distinct(&keys);
-        let mget = unique
-            .iter()
-            .fold(Command::with_capacity("MGET", unique.len()), |mget, key| {
-                mget.key(key)
-            })
-            .batch();
-        match self.0.send(&mget, Policy::Idempotent, deadline).await {
-            Ok(Reply::Array(values)) if values.len() == unique.len() => {
-                let values: Vec<_> = values
-                    .into_iter()
-                    .map(Option::<Bytes>::from_reply)
-                    .collect();
-                match places {
-                    None => values,
-                    Some(places) => places
-                        .into_iter()
-                        .map(|place| values[place].clone())
-                        .collect(),
-                }
-            }
-            Ok(other) => {
-                let error =
-                    Error::decode(format!("MGET of {} keys answered {other:?}", unique.len()));
-                vec![Err(error); keys.len()]
-            }
-            // One key that may not be read, or is on its way elsewhere, refuses the whole command; its neighbours shall
-            // not suffer.
-            Err(error) if splits(error.kind()) && unique.len() > 1 => {
-                join_all(keys.iter().map(|key| self.one(key, deadline))).await
-            }
-            Err(error) => vec![Err(error); keys.len()],
+        let values = if self.0.is_cluster() {
+            self.of_slots(&unique, deadline).await
+        } else {
+            self.many(&unique, deadline).await
+        };
+        match places {
+            None => values,
+            Some(places) => places
+                .into_iter()
+                .map(|place| values[place].clone())
+                .collect(),
         }
     }
 }
@@ -100,6 +81,53 @@ fn splits(kind: ErrorKind) -> bool {
 }
 
 impl Get {
+    /// One command for each slot, all at once.
+    async fn of_slots(
+        &self,
+        keys: &[&Key],
+        deadline: Instant,
+    ) -> Vec<Result<Option<Bytes>, Error>> {
+        let slots = by_slot(keys.iter().copied(), true);
+        let read = slots.iter().map(async |places| match places[..] {
+            [place] => vec![self.one(keys[place], deadline).await],
+            _ => {
+                let keys: Vec<&Key> = places.iter().map(|&place| keys[place]).collect();
+                self.many(&keys, deadline).await
+            }
+        });
+        let read = join_all(read).await;
+        let mut values: Vec<(usize, _)> = slots
+            .concat()
+            .into_iter()
+            .zip(read.into_iter().flatten())
+            .collect();
+        values.sort_unstable_by_key(|&(place, _)| place);
+        values.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// One MGET.
+    async fn many(&self, keys: &[&Key], deadline: Instant) -> Vec<Result<Option<Bytes>, Error>> {
+        let mget = Command::with_capacity("MGET", keys.len());
+        let mget = keys.iter().fold(mget, |mget, key| mget.key(key)).batch();
+        match self.0.send(&mget, Policy::Idempotent, deadline).await {
+            Ok(Reply::Array(values)) if values.len() == keys.len() => values
+                .into_iter()
+                .map(Option::<Bytes>::from_reply)
+                .collect(),
+            Ok(other) => {
+                let error =
+                    Error::decode(format!("MGET of {} keys answered {other:?}", keys.len()));
+                vec![Err(error); keys.len()]
+            }
+            // One key that may not be read, or is on its way elsewhere, refuses the whole command; its neighbours shall
+            // not suffer.
+            Err(error) if splits(error.kind()) && keys.len() > 1 => {
+                join_all(keys.iter().map(|key| self.one(key, deadline))).await
+            }
+            Err(error) => vec![Err(error); keys.len()],
+        }
+    }
+
     async fn one(&self, key: &Key, deadline: Instant) -> Result<Option<Bytes>, Error> {
         let get = Command::new("GET").key(key);
         let reply = self.0.send(&get, Policy::Idempotent, deadline).await;

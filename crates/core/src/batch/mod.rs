@@ -11,6 +11,7 @@ mod groups;
 mod queue;
 mod script;
 mod slot;
+mod slots;
 mod waiting;
 
 use std::fmt;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 
+use super::slots::by_slot;
 use super::{Batcher, Bounds, Flight};
 use crate::call::classify;
 use crate::command::{Command, IntoArg, Policy};
@@ -89,25 +90,50 @@ impl Flight for Calls {
         calls: Vec<(Key, Vec<Bytes>)>,
         deadline: Instant,
     ) -> Vec<Result<Reply, Error>> {
-        match self.send(&calls, deadline).await {
+        if !self.lane.is_cluster() {
+            return self.of_slot(&calls, deadline).await;
+        }
+        let slots = by_slot(calls.iter().map(|(key, _)| key), true);
+        let mut calls: Vec<_> = calls.into_iter().map(Some).collect();
+        let answers = slots.iter().map(|places| {
+            let of_slot: Vec<_> = places
+                .iter()
+                .filter_map(|&place| calls[place].take())
+                .collect();
+            async move { self.of_slot(&of_slot, deadline).await }
+        });
+        let answers = join_all(answers).await;
+        let mut answers: Vec<(usize, _)> = slots
+            .concat()
+            .into_iter()
+            .zip(answers.into_iter().flatten())
+            .collect();
+        answers.sort_unstable_by_key(|&(place, _)| place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+}
+
+impl Calls {
+    /// One command; or, where the keys are on their way elsewhere and not all on one side, one for each.
+    async fn of_slot(
+        &self,
+        calls: &[(Key, Vec<Bytes>)],
+        deadline: Instant,
+    ) -> Vec<Result<Reply, Error>> {
+        match self.send(calls, deadline).await {
             Ok(entries) => entries,
-            // Keys on their way elsewhere, and not all on one side: one by one each is on one.
             Err(error) if error.kind() == ErrorKind::TryAgain && !error.may_have_executed() => {
                 let alone = calls.chunks(1).map(async |call| {
                     let entries = self.send(call, deadline).await?;
-                    entries
-                        .into_iter()
-                        .next()
-                        .unwrap_or_else(|| Err(error.clone()))
+                    let mut entries = entries.into_iter();
+                    entries.next().unwrap_or_else(|| Err(error.clone()))
                 });
                 Box::pin(join_all(alone)).await
             }
             Err(error) => vec![Err(error); calls.len()],
         }
     }
-}
 
-impl Calls {
     /// Sends calls together; each one's entry of the reply.
     async fn send(
         &self,

@@ -42,7 +42,6 @@ fn answer(name: &str, text: String) -> Error {
         "OOM" => ErrorKind::OutOfMemory,
         "BUSY" => ErrorKind::Busy,
         "NOSCRIPT" => ErrorKind::NoScript,
-        "CLUSTERDOWN" => ErrorKind::ClusterDown,
         "TRYAGAIN" => ErrorKind::TryAgain,
         "CROSSSLOT" => ErrorKind::CrossSlot,
         // Followed where there is a slot map; elsewhere, the server has become one of a cluster's.
@@ -85,12 +84,10 @@ fn without_arguments(mut text: String) -> String {
 /// holds for every write of the script.
 ///
 /// Not among them: `MOVED` and `ASK`, which whoever knows the command's slot can tell from a script's own words; an OOM inside the script, which may come after a command that frees, and any WRONGTYPE.
-const SCRIPT_REFUSALS: [&str; 14] = [
+const SCRIPT_REFUSALS: [&str; 12] = [
     "CROSSSLOT Keys in request don't hash to the same slot",
     "BUSY Redis is busy running a script",
     "BUSY Valkey is busy running a script",
-    "CLUSTERDOWN The cluster is down",
-    "CLUSTERDOWN Hash slot not served",
     "LOADING Redis is loading the dataset in memory",
     "LOADING Valkey is loading the dataset in memory",
     "MASTERDOWN Link with MASTER is down",

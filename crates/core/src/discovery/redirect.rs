@@ -9,6 +9,8 @@ pub(crate) enum Redirect {
     Moved { slot: u16, to: Node },
     /// The slot is on its way to another primary, and this key is there already, or does not exist.
     Ask { to: Node },
+    /// The slot's primary changed while a connection to the old one was waited for.
+    Elsewhere,
     /// The slot is on its way, and not all keys of the command are on one side.
     TryAgain,
     /// The slot, or the cluster, is not served now.
@@ -24,7 +26,6 @@ impl Redirect {
         let code = words.next()?;
         match code {
             "TRYAGAIN" => return Some(Redirect::TryAgain),
-            "CLUSTERDOWN" => return Some(Redirect::Down),
             "MOVED" | "ASK" => {}
             _ => return None,
         }
@@ -81,10 +82,6 @@ mod tests {
         assert_eq!(
             read("TRYAGAIN Multiple keys request during rehashing of slot"),
             Some(Redirect::TryAgain)
-        );
-        assert_eq!(
-            read("CLUSTERDOWN Hash slot not served"),
-            Some(Redirect::Down)
         );
     }
 

@@ -110,7 +110,7 @@ impl Client {
         let connected = async {
             inner.wait_for_connect().await.map_err(Failure::from)?;
             // fred takes a connection that closes during its set-up for one that is ready; one that answers is.
-            let hello = CustomCommand::new_static("HELLO", ClusterHash::Random, false);
+            let hello = CustomCommand::new_static("HELLO", ANYWHERE, false);
             let hello = inner.custom_raw::<Value>(hello, Vec::new());
             let (hello, ping) = tokio::join!(hello, inner.ping::<Value>(None));
             match ping.map_err(Failure::from) {
@@ -149,7 +149,8 @@ impl Client {
         &self.0.greeting
     }
 
-    /// Sends one command behind an `ASKING` that holds for it alone. Every command on this connection must come this way.
+    /// Sends one command behind an `ASKING` that holds for it alone. On a connection of its own: another command between
+    /// the two would take the `ASKING`, and this one be sent elsewhere once more.
     pub(crate) async fn send_asking(
         &self,
         command: &Command,
@@ -206,7 +207,7 @@ impl Client {
                     .await?
             }
             ("MGET", keys) if !keys.is_empty() => {
-                let mget = CustomCommand::new_static("MGET", slot(command), false);
+                let mget = CustomCommand::new_static("MGET", ANYWHERE, false);
                 let padded = convert::padded(keys);
                 return match self.custom(mget, padded, &options).await? {
                     Reply::Array(mut values) => {
@@ -230,11 +231,13 @@ impl Client {
     /// Sends a command by the script that wraps its reply.
     async fn send_wrapped(&self, command: &Command, options: &Options) -> Result<Reply, Failure> {
         let mut args = vec![Value::from_static_str(exposed::wrap(command.name()))];
-        args.push(Value::Integer(i64::from(command.first_key().is_some())));
-        args.extend(command.first_key().map(|key| Value::Bytes(key.to_bytes())));
+        args.push(Value::Integer(
+            command.keys().count().try_into().unwrap_or(0),
+        ));
+        args.extend(command.keys().map(convert::value));
         args.extend(command.name().split(' ').map(Value::from));
         args.extend(command.arguments().iter().map(convert::value));
-        let eval = CustomCommand::new_static("EVAL", slot(command), false);
+        let eval = CustomCommand::new_static("EVAL", ANYWHERE, false);
         match self.custom(eval, args, options).await? {
             Reply::Array(mut wrapped) if wrapped.len() == 1 => Ok(wrapped.remove(0)),
             _ => Err(Failure {
@@ -272,7 +275,7 @@ impl Client {
     /// Waits until the connection has ended, and says why; what is sent from then on fails at once.
     pub(crate) async fn ended(&self) -> Cause {
         let mut router = self.0.router.lock().await;
-        // Polling a finished handle again would panic; the supervisor, its only caller, does not.
+        // Polling a finished handle again would panic; whoever waits for the end does so once.
         let ended = (&mut *router).await;
         // A client that ends by itself keeps its queue and would let later commands wait in it for their deadline.
         drop(self.0.inner.inner().command_rx.write().take());
@@ -299,16 +302,13 @@ impl Client {
 
 fn named(command: &Command, blocking: bool) -> CustomCommand {
     match command.operation() {
-        Cow::Borrowed(name) => CustomCommand::new_static(name, slot(command), blocking),
-        Cow::Owned(name) => CustomCommand::new(name, slot(command), blocking),
+        Cow::Borrowed(name) => CustomCommand::new_static(name, ANYWHERE, blocking),
+        Cow::Owned(name) => CustomCommand::new(name, ANYWHERE, blocking),
     }
 }
 
-fn slot(command: &Command) -> ClusterHash {
-    command
-        .first_key()
-        .map_or(ClusterHash::Random, |key| ClusterHash::Custom(key.slot()))
-}
+/// Each client has one server: which slot a command is of was asked before it came here.
+const ANYWHERE: ClusterHash = ClusterHash::Random;
 
 /// The options of SET that fred's own method can express.
 struct SetArgs {

@@ -40,8 +40,20 @@ impl CommandLane {
     }
 
     /// The slot map's side of the lane, on a cluster.
-    pub(crate) fn cluster(&self) -> Option<&Members> {
+    pub(crate) fn cluster(&self) -> Option<&Arc<Members>> {
         self.nodes.cluster()
+    }
+
+    /// Which calls may share a flight: those to the same node. Others shall not wait for it.
+    pub(crate) fn group(&self, key: &Key) -> u16 {
+        let members = self.cluster();
+        let node = members.and_then(|members| members.now(Some(key.slot())));
+        node.map_or(0, |node| node.id())
+    }
+
+    /// Waits until the servers of these commands are up, or cannot be.
+    pub(crate) async fn ready_for(&self, commands: &[Command], deadline: Instant) {
+        self.nodes.ready_for(commands, deadline).await;
     }
 
     /// Waits until the lane is up, or its first try has failed.
@@ -130,34 +142,48 @@ impl CommandLane {
         policy: Policy,
         deadline: Instant,
     ) -> Result<Reply, Error> {
-        let first = match self.run(call, policy, deadline).await {
+        let reply = match &self.nodes {
+            Nodes::One(node) => self.script_on(node, script, call, policy, deadline).await,
+            Nodes::Cluster(members) => {
+                let routed = Routed::new(self, members, call, policy, deadline);
+                Box::pin(routed.of_script(script).run()).await
+            }
+        };
+        let reply = reply.map_err(|error| error.on(call.operation(), call.first_key()));
+        Script::unwrap(reply?)
+    }
+
+    async fn script_on(
+        &self,
+        node: &NodeLane,
+        script: &'static Script,
+        call: &Command,
+        policy: Policy,
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        let first = match self.run_on(node, call, policy, deadline).await {
             Err(error)
                 if error.kind() == ErrorKind::NoScript
                     && (policy == Policy::Idempotent || !error.may_have_executed()) =>
             {
                 error
             }
-            reply => return Script::unwrap(reply?),
+            reply => return reply,
         };
-        // From now on every new connection loads it before it is used.
+        self.knows(script);
+        let load = script.load();
+        let loaded = self.run_on(node, &load, Policy::Idempotent, deadline).await;
+        let reply = match loaded {
+            Ok(_) => self.run_on(node, call, policy, deadline).await,
+            // It was the load that failed, and not the script.
+            Err(error) => Err(error.with_executed(false)),
+        };
+        reply.map_err(|error| error.or_executed(first.may_have_executed()))
+    }
+
+    /// From now on every new connection loads a script before it is used.
+    pub(super) fn knows(&self, script: &'static Script) {
         self.scripts.add(script);
-        let doubt = first.may_have_executed();
-        let mut last = first;
-        // On a cluster the slot may move between the two, to a node that does not know the script either.
-        for _ in 0..3 {
-            let load = script.load().beside(call);
-            if let Err(error) = self.run(&load, Policy::Idempotent, deadline).await {
-                // It was the load that failed, and not the script.
-                return Err(error.with_executed(doubt));
-            }
-            match self.run(call, policy, deadline).await {
-                Err(error) if error.kind() == ErrorKind::NoScript && !error.may_have_executed() => {
-                    last = error;
-                }
-                reply => return Script::unwrap(reply.map_err(|error| error.or_executed(doubt))?),
-            }
-        }
-        Err(last.or_executed(doubt))
     }
 
     /// A connection that ended under a command says nothing against the next one.

@@ -63,13 +63,14 @@ impl Lane {
         reply
     }
 
-    /// Which keys one command can name together: on a cluster those of one slot, else all.
+    /// Which calls may share a flight: those to the same server.
     pub(crate) fn group(&self, key: &Key) -> u16 {
-        if self.lane.cluster().is_some() {
-            key.slot()
-        } else {
-            0
-        }
+        self.lane.group(key)
+    }
+
+    /// Whether one command can name keys of one slot only.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.lane.cluster().is_some()
     }
 
     /// The same lane with another deadline for each of its commands.
@@ -149,8 +150,8 @@ impl Lane {
         T::from_reply(self.call(script, &call, policy, deadline).await?)
     }
 
-    /// Runs several commands in one round trip, each with its own result. They are sent in order, but for those that
-    /// are sent again after a lost connection. They are no transaction: others may run between them.
+    /// Runs several commands in one round trip, each with its own result; on a cluster one to each of their nodes.
+    /// Those to one server are sent in order, but for those that are sent again: after a lost connection, or elsewhere. They are no transaction: others may run between them.
     ///
     /// # Errors
     /// None of its own: one command's failure is that command's result.
@@ -164,7 +165,7 @@ impl Lane {
     ) -> Vec<Result<Reply, Error>> {
         let deadline = until(self.deadline);
         // Who waits for a connection is woken in any order; who finds one sends in the order of being asked.
-        let _ = self.lane.ready(deadline).await;
+        self.lane.ready_for(commands, deadline).await;
         let all = commands.iter().map(async |command| {
             admit(command, policy)?;
             self.send(command, policy, deadline).await

@@ -18,7 +18,7 @@ use crate::topology::Node;
 /// One server of a lane. Each has its own bound, so that one that hangs takes no other's room.
 pub(crate) struct NodeLane {
     /// Its name, if it is one of a cluster's: its answers may send a command elsewhere.
-    member: Option<Node>,
+    member: Option<(Node, u16)>,
     place: Place,
     task: Task,
     connection: Supervised,
@@ -38,7 +38,7 @@ pub(super) enum Failed {
 impl NodeLane {
     pub(super) fn start(
         place: Place,
-        member: Option<Node>,
+        member: Option<(Node, u16)>,
         task: Task,
         max_in_flight: usize,
     ) -> Self {
@@ -54,7 +54,12 @@ impl NodeLane {
     }
 
     pub(super) fn member(&self) -> Option<&Node> {
-        self.member.as_ref()
+        self.member.as_ref().map(|(node, _)| node)
+    }
+
+    /// A number that no other node of the lane has, as long as there are less than 65,536; 0 if it is no cluster's.
+    pub(super) fn id(&self) -> u16 {
+        self.member.as_ref().map_or(0, |&(_, id)| id)
     }
 
     pub(super) fn connection(&self) -> &Supervised {
@@ -164,7 +169,7 @@ impl NodeLane {
     }
 
     fn redirect(&self, failure: &Failure, command: &Command) -> Option<Redirect> {
-        let member = self.member.as_ref()?;
+        let (member, _) = self.member.as_ref()?;
         if failure.cause != Cause::Answer {
             return None;
         }

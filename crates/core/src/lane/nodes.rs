@@ -1,20 +1,24 @@
 //! The servers of a lane: one, or a cluster's primaries.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard, Weak};
 use std::time::{Duration, Instant};
+
+use futures_util::future::{join_all, select_ok};
+use tokio::task::JoinHandle;
 
 use super::node::NodeLane;
 use super::supervisor::{Task, closed};
+use crate::command::Command;
 use crate::discovery::{Cluster, Finder, Place, SlotMap};
 use crate::error::{Error, ErrorKind};
+use crate::key::Key;
 use crate::topology::Node;
-use futures_util::future::join_all;
 
 /// The servers of a lane.
 pub(crate) enum Nodes {
     One(Arc<NodeLane>),
-    Cluster(Members),
+    Cluster(Arc<Members>),
 }
 
 /// A cluster's primaries, each with its connection, as the slot map names them.
@@ -23,6 +27,12 @@ pub(crate) struct Members {
     task: Task,
     max_in_flight: usize,
     view: RwLock<Option<Arc<View>>>,
+    /// How many nodes there have been.
+    made: AtomicU16,
+    /// Which node has a command without a key next.
+    turn: AtomicUsize,
+    /// Makes the connections follow the map while nobody asks.
+    follows: OnceLock<JoinHandle<()>>,
     /// Whether it was shut down: nothing is made any more.
     closed: AtomicBool,
 }
@@ -39,13 +49,21 @@ impl Nodes {
     pub(crate) fn start(finder: &Finder, task: Task, max_in_flight: usize) -> Self {
         match finder.place() {
             Ok(place) => Nodes::One(Arc::new(NodeLane::start(place, None, task, max_in_flight))),
-            Err(cluster) => Nodes::Cluster(Members {
-                cluster: cluster.clone(),
-                task,
-                max_in_flight,
-                view: RwLock::new(None),
-                closed: AtomicBool::new(false),
-            }),
+            Err(cluster) => {
+                let members = Arc::new(Members {
+                    cluster: cluster.clone(),
+                    task,
+                    max_in_flight,
+                    view: RwLock::new(None),
+                    made: AtomicU16::new(0),
+                    turn: AtomicUsize::new(0),
+                    follows: OnceLock::new(),
+                    closed: AtomicBool::new(false),
+                });
+                let follow = follow(cluster.clone(), Arc::downgrade(&members));
+                members.follows.get_or_init(|| tokio::spawn(follow));
+                Nodes::Cluster(members)
+            }
         }
     }
 
@@ -59,11 +77,30 @@ impl Nodes {
         let all = view.nodes.iter().map(|node| {
             Box::pin(async move { node.connection().client(deadline).await.map(drop) })
         });
-        let first = futures_util::future::select_ok(all);
+        let first = select_ok(all);
         first.await.map(drop)
     }
 
-    pub(crate) fn cluster(&self) -> Option<&Members> {
+    /// Waits until the servers of these commands are up, or cannot be.
+    pub(crate) async fn ready_for(&self, commands: &[Command], deadline: Instant) {
+        let Nodes::Cluster(members) = self else {
+            let _ = self.ready(deadline).await;
+            return;
+        };
+        let mut seen = Vec::new();
+        for command in commands {
+            let slot = command.first_key().map(Key::slot);
+            let Ok(node) = members.of(slot, deadline).await else {
+                continue;
+            };
+            if !seen.contains(&node.id()) {
+                seen.push(node.id());
+                let _ = node.connection().client(deadline).await;
+            }
+        }
+    }
+
+    pub(crate) fn cluster(&self) -> Option<&Arc<Members>> {
         match self {
             Nodes::One(_) => None,
             Nodes::Cluster(members) => Some(members),
@@ -75,6 +112,7 @@ impl Nodes {
             Nodes::One(node) => node.drain(limit).await,
             Nodes::Cluster(members) => {
                 members.closed.store(true, Ordering::SeqCst);
+                members.stop();
                 // Whoever is changing the view has done so, and whoever comes later finds it closed.
                 let view = members.changing().clone();
                 let nodes = view.iter().flat_map(|view| &view.nodes);
@@ -92,7 +130,7 @@ impl Members {
         if view.version != self.cluster.version() {
             return None;
         }
-        view.of(slot)
+        view.of(slot, &self.turn)
     }
 
     /// The connection to a slot's primary, or to any that is up.
@@ -105,7 +143,7 @@ impl Members {
         deadline: Instant,
     ) -> Result<Arc<NodeLane>, Error> {
         let view = self.view(deadline).await?;
-        view.of(slot).ok_or_else(|| {
+        view.of(slot, &self.turn).ok_or_else(|| {
             self.cluster.wish();
             let slot = slot.unwrap_or_default();
             Error::new(
@@ -145,6 +183,17 @@ impl Members {
         Ok(made)
     }
 
+    /// The connection to a primary, if the node is one.
+    pub(crate) async fn primary(
+        &self,
+        node: &Node,
+        deadline: Instant,
+    ) -> Result<Option<Arc<NodeLane>>, Error> {
+        let primaries = self.primaries(deadline).await?;
+        let is = |lane: &Arc<NodeLane>| lane.member() == Some(node);
+        Ok(primaries.into_iter().find(is))
+    }
+
     /// Every primary that serves a slot.
     pub(crate) async fn primaries(&self, deadline: Instant) -> Result<Vec<Arc<NodeLane>>, Error> {
         let view = self.view(deadline).await?;
@@ -167,10 +216,10 @@ impl Members {
     }
 
     fn is_open(&self) -> Result<(), Error> {
-        match self.closed.load(Ordering::SeqCst) {
-            true => Err(closed()),
-            false => Ok(()),
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
         }
+        Ok(())
     }
 
     async fn view(&self, deadline: Instant) -> Result<Arc<View>, Error> {
@@ -212,26 +261,65 @@ impl Members {
         Ok(view)
     }
 
+    fn stop(&self) {
+        if let Some(follows) = self.follows.get() {
+            follows.abort();
+        }
+    }
+
     fn make(&self, node: &Node) -> Arc<NodeLane> {
+        // Never 0, which is nobody's.
+        let id = self
+            .made
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(1)
+            .max(1);
         let place = Place::Member(Arc::new(self.cluster.member(node)), self.cluster.clone());
         Arc::new(NodeLane::start(
             place,
-            Some(node.clone()),
+            Some((node.clone(), id)),
             self.task.clone(),
             self.max_in_flight,
         ))
     }
 }
 
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl View {
-    fn of(&self, slot: Option<u16>) -> Option<Arc<NodeLane>> {
+    fn of(&self, slot: Option<u16>, turn: &AtomicUsize) -> Option<Arc<NodeLane>> {
         let at = match slot {
             Some(slot) => self.map.owner(slot)?,
             None => {
-                let up = |node: &Arc<NodeLane>| node.connection().is_up();
-                self.nodes.iter().position(up).unwrap_or(0)
+                let turn = turn.fetch_add(1, Ordering::Relaxed);
+                let all = self.map.primaries().len();
+                let mut turns = (0..all).map(|step| (turn.wrapping_add(step)) % all);
+                let up = |at: &usize| {
+                    self.nodes
+                        .get(*at)
+                        .is_some_and(|node| node.connection().is_up())
+                };
+                turns.find(up).unwrap_or(0)
             }
         };
         self.nodes.get(at).cloned()
+    }
+}
+
+/// Nodes that left the map are let go, and new ones connected to, also on a lane that nobody uses just now.
+async fn follow(cluster: Arc<Cluster>, members: Weak<Members>) {
+    loop {
+        let version = cluster.version();
+        let Some(members) = members.upgrade() else {
+            return;
+        };
+        let soon = Instant::now() + Duration::from_secs(1);
+        let _ = members.view(soon).await;
+        drop(members);
+        cluster.changed(version).await;
     }
 }

@@ -140,6 +140,14 @@ impl Supervised {
         }
     }
 
+    /// The client, if the connection is up.
+    pub(crate) fn now(&self) -> Option<Client> {
+        match &*self.state.borrow() {
+            State::Up(client) => Some(client.clone()),
+            _ => None,
+        }
+    }
+
     /// Waits until this client is the lane's no more, or the deadline.
     pub(crate) async fn left(&self, client: &Client, deadline: Instant) {
         let mut state = self.state.subscribe();
@@ -293,11 +301,8 @@ impl Supervisor {
     }
 
     fn ended(&mut self, cause: Cause, endpoint: &Endpoint) {
-        if cause == Cause::ClusterDown && self.place.is_in_cluster() {
-            self.unserved = true;
-            let down = format!("{endpoint} says that the cluster is down");
-            return self.down(Error::new(ErrorKind::ClusterDown, down));
-        }
+        // Of one slot, or of the whole cluster: the next connect asks which.
+        self.unserved = cause == Cause::ClusterDown && self.place.is_in_cluster();
         tracing::debug!(target: "russet::core", server = %endpoint, "connection lost; connecting again");
         // One try before anybody is told: most losses are a restart or an idle cut, over in no time.
         self.turn(State::Connecting);

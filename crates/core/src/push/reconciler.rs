@@ -190,6 +190,7 @@ impl Held<'_> {
     }
 
     async fn subscribe(&mut self, kind: Kind, targets: &[&Target]) -> Result<(), Failure> {
+        self.registry.ask(targets.iter().copied());
         match self.ask(kind, targets).await {
             Ok(()) => {
                 for &target in targets {

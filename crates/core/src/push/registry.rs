@@ -1,5 +1,6 @@
 //! What is wanted, and by whom.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,8 +33,19 @@ struct State {
 struct Wanted {
     receivers: Vec<Receiver>,
     standing: watch::Sender<Standing>,
-    /// Whether it was confirmed on an earlier connection: then the way to this one is a gap.
+    /// Whether it was ever confirmed: then the way from one connection to the next is a gap.
     stood: bool,
+    /// Whether a gap is to be told before the next message.
+    gap_due: Cell<bool>,
+}
+
+impl Wanted {
+    fn tell_gap(&self) {
+        self.gap_due.set(false);
+        for receiver in &self.receivers {
+            receiver.deliver(Delivery::Gap(GapCause::Reconnected));
+        }
+    }
 }
 
 impl Registry {
@@ -49,6 +61,7 @@ impl Registry {
                     receivers: Vec::new(),
                     standing: watch::channel(Standing::Wanted).0,
                     stood: false,
+                    gap_due: Cell::new(false),
                 });
             let (receiver, subscription) =
                 Receiver::pair(target, id, self.clone(), wanted.standing.subscribe());
@@ -81,17 +94,26 @@ impl Registry {
         self.lock().wanted.keys().cloned().collect()
     }
 
+    /// A connection is about to ask for these; what comes by it before the confirmation is read comes behind the gap.
+    pub(super) fn ask<'t>(&self, targets: impl IntoIterator<Item = &'t Target>) {
+        let state = self.lock();
+        for target in targets {
+            if let Some(wanted) = state.wanted.get(target) {
+                wanted.gap_due.set(wanted.stood);
+            }
+        }
+    }
+
     /// The server has confirmed a target on the present connection.
     pub(super) fn confirm(&self, target: &Target) {
         let mut state = self.lock();
         let Some(wanted) = state.wanted.get_mut(target) else {
             return;
         };
-        if std::mem::replace(&mut wanted.stood, true) {
-            for receiver in &wanted.receivers {
-                receiver.deliver(Delivery::Gap(GapCause::Reconnected));
-            }
+        if wanted.stood {
+            wanted.tell_gap();
         }
+        wanted.stood = true;
         wanted.standing.send_replace(Standing::Confirmed);
     }
 
@@ -179,8 +201,13 @@ impl Registry {
                 _ => *repeated = Some((channel.clone(), payload.clone(), 1)),
             }
         }
-        for receiver in receiving.into_iter().flat_map(|wanted| &wanted.receivers) {
-            receiver.deliver(message.clone());
+        for wanted in receiving {
+            if wanted.gap_due.get() {
+                wanted.tell_gap();
+            }
+            for receiver in &wanted.receivers {
+                receiver.deliver(message.clone());
+            }
         }
     }
 
