@@ -96,7 +96,7 @@ impl Builder {
         self
     }
 
-    /// How many sockets the handle may open, over all its servers and lanes. At least 1.
+    /// How many sockets the handle may open, over all its servers and lanes; on a cluster, to each of its nodes. At least 1.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self

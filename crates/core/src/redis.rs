@@ -39,8 +39,8 @@ impl Redis {
     /// | `redis://[user:password@]host[:6379][/database]` | one server |
     /// | `rediss://…` | the same over TLS (feature `tls`) |
     /// | `redis+unix://[user:password@]/path[?db=n]` | one server, by its socket |
-    /// | `redis-cluster://[user:password@]host[:6379][,host…]` | a cluster (read, and refused by this version) |
-    /// | `redis-sentinel://[user:password@]host[:26379][,host…]/service[/database]` | the primary that sentinels name (as well) |
+    /// | `redis-cluster://[user:password@]host[:6379][,host…]` | a cluster, of which some nodes are named |
+    /// | `redis-sentinel://[user:password@]host[:26379][,host…]/service[/database]` | the primary that sentinels name |
     ///
     /// `valkey` reads as `redis` in each. Waits at most the connect timeout (2 s).
     ///

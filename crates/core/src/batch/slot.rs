@@ -8,6 +8,7 @@ use super::waiting::Item;
 
 /// How many times a flight lets other tasks run before it leaves, at most.
 const GATHERING: usize = 8;
+
 /// A flight's place among those in the air.
 ///
 /// Dropping it gives the place back, or hands it on to a new flight while calls wait: also when its flight panicked or

@@ -25,9 +25,11 @@ use crate::topology::{Endpoint, Node};
 const APART: Duration = Duration::from_millis(50);
 /// How long a node may take to say its map.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long the connection to a node that answered is held for the next wish.
+const HELD: Duration = Duration::from_secs(1);
 /// How often a node that answered is asked again before another one is.
 const AGAIN: u32 = 3;
-/// So many views in a row that are older than ours mean that ours is of a cluster that is no more.
+/// After so many views in a row that are older than ours, ours is of a cluster that is no more.
 const OLDER_VIEWS: u32 = 3;
 
 /// A cluster as its nodes tell it.
@@ -47,11 +49,18 @@ pub(crate) struct Cluster {
 }
 
 /// How often was asked, and answered.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Rounds {
     begun: u64,
     /// The last one that had an answer.
     done: u64,
+    /// Why the last one had none.
+    failed: Option<Error>,
+}
+
+fn untold() -> Error {
+    let message = "no node of the cluster told its slots within the deadline";
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 impl Cluster {
@@ -99,14 +108,25 @@ impl Cluster {
     pub(crate) async fn fresh(&self, deadline: Instant) -> Result<Arc<SlotMap>, Error> {
         let mut rounds = self.rounds.subscribe();
         let begun = rounds.borrow().begun;
+        self.rounds.send_modify(|rounds| {
+            if rounds
+                .failed
+                .as_ref()
+                .is_some_and(|error| error.kind() != ErrorKind::Shutdown)
+            {
+                rounds.failed = None;
+            }
+        });
         self.wish();
-        let done = rounds.wait_for(|rounds| rounds.done > begun);
+        let done = async {
+            let done = |rounds: &Rounds| rounds.done > begun || rounds.failed.is_some();
+            let rounds = rounds.wait_for(done).await.ok()?;
+            Some(rounds.failed.clone())
+        };
         match tokio::time::timeout_at(deadline.into(), done).await {
-            Ok(Ok(_)) => self.map(deadline).await,
-            _ => Err(Error::new(
-                ErrorKind::Unavailable,
-                "no node of the cluster told its slots within the deadline",
-            )),
+            Ok(Some(None)) => self.map(deadline).await,
+            Ok(Some(Some(failed))) => Err(failed),
+            _ => Err(untold()),
         }
     }
 
@@ -179,6 +199,9 @@ impl Cluster {
     /// Asks no more.
     pub(super) fn close(&self) {
         self.task.abort();
+        let closed = Error::new(ErrorKind::Shutdown, "the handle was shut down");
+        self.rounds
+            .send_modify(|rounds| rounds.failed = Some(closed));
     }
 
     /// One of its nodes is away.
@@ -238,11 +261,16 @@ impl Asking {
                 Ok(map) => {
                     self.backoff = Backoff::new();
                     self.accept(map);
-                    self.rounds.send_modify(|rounds| rounds.done = rounds.begun);
-                    tokio::time::sleep(APART).await;
-                    self.watch.due().await;
+                    self.rounds.send_modify(|rounds| {
+                        rounds.done = rounds.begun;
+                        rounds.failed = None;
+                    });
+                    self.rest().await;
                 }
                 Err(error) => {
+                    let failed = error.clone();
+                    self.rounds
+                        .send_modify(|rounds| rounds.failed = Some(failed));
                     self.failed(error);
                     tokio::time::sleep(APART + self.backoff.next()).await;
                 }
@@ -293,8 +321,23 @@ impl Asking {
     }
 
     fn keep(&mut self, known: Asked) {
-        // In quiet times nobody holds a connection for this.
-        self.known = self.watch.in_trouble().then_some(known);
+        self.known = Some(known);
+    }
+
+    /// Waits until it is time to ask again; in quiet times nobody holds a connection for that.
+    async fn rest(&mut self) {
+        tokio::time::sleep(APART).await;
+        if !self.watch.in_trouble()
+            && tokio::time::timeout(HELD, self.watch.wished())
+                .await
+                .is_ok()
+        {
+            return;
+        }
+        if !self.watch.in_trouble() {
+            self.known = None;
+        }
+        self.watch.due().await;
     }
 
     fn accept(&mut self, map: SlotMap) {
@@ -305,7 +348,8 @@ impl Asking {
         let is_older = |now: &Arc<SlotMap>| map.epoch != 0 && map.epoch < now.epoch;
         if now.as_ref().is_some_and(is_older) && self.older < OLDER_VIEWS {
             self.older += 1;
-            // The next one may know better.
+            // Another one may know better.
+            self.known = None;
             self.watch.wish();
             return;
         }
@@ -364,8 +408,15 @@ async fn ask_one(client: &Client, node: &Node) -> Result<SlotMap, Error> {
             format!("{node} does not say its slots: {}", failure.text),
         ),
     })?;
-    // A user may not be allowed to ask.
-    let epoch = info.ok().as_ref().and_then(epoch).unwrap_or_default();
+    let epoch = match &info {
+        Ok(info) => epoch(info).unwrap_or_default(),
+        // A user may not be allowed to ask.
+        Err(failure) if failure.cause == Cause::Answer => 0,
+        Err(failure) => {
+            let message = format!("{node} does not say its epoch: {}", failure.text);
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+    };
     SlotMap::read(slots, epoch, node).ok_or_else(|| {
         Error::new(
             ErrorKind::ClusterDown,

@@ -20,7 +20,7 @@ use crate::error::{BuildError, BuildErrorKind, Error, ErrorKind};
 use crate::event::{Event, Told};
 use crate::lane::Backoff;
 use crate::reply::{FromReply as _, Reply};
-use crate::topology::{Credentials, Endpoint, Node};
+use crate::topology::{Endpoint, Node};
 
 /// How often a sentinel that says nothing is asked whether it is there.
 const EVERY: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ const APART: Duration = Duration::from_millis(50);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// How long those that have not answered are waited for once more than half have.
 const STRAGGLERS: Duration = Duration::from_millis(50);
+/// After so many answers in a row that are older than ours, ours is of sentinels that are no more.
+const OLDER_ANSWERS: u32 = 3;
 /// What a sentinel publishes when a service has another primary.
 const SWITCH: &str = "+switch-master";
 
@@ -53,6 +55,7 @@ impl Sentinels {
             watch: watch.clone(),
             told,
             epoch: 0,
+            older: 0,
         };
         let listening = listen(endpoint.clone(), tuning, watch.clone());
         Sentinels {
@@ -103,10 +106,7 @@ impl Drop for Sentinels {
 
 impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.state.borrow() {
-            Known::Is(primary) => write!(f, "{primary} ({})", self.endpoint),
-            _ => self.endpoint.fmt(f),
-        }
+        self.endpoint.fmt(f)
     }
 }
 
@@ -119,6 +119,8 @@ struct Asking {
     told: Told,
     /// The sentinels' own clock: an answer with a lower one is older.
     epoch: u64,
+    /// How many answers in a row were older.
+    older: u32,
 }
 
 /// What a sentinel says of a service.
@@ -155,9 +157,10 @@ impl Asking {
         let mut why = None;
         loop {
             let enough = answers > nodes.len() / 2;
-            let answer = match enough {
-                true => timeout(STRAGGLERS, asked.next()).await.unwrap_or(None),
-                false => asked.next().await,
+            let answer = if enough {
+                timeout(STRAGGLERS, asked.next()).await.unwrap_or(None)
+            } else {
+                asked.next().await
             };
             match answer {
                 Some(Ok(named)) => {
@@ -189,12 +192,12 @@ impl Asking {
     }
 
     fn accept(&mut self, named: &Named) {
-        if named.epoch < self.epoch {
-            // Most of them are reachable again before they agree; the next answer will do.
-            self.watch.wish();
+        if named.epoch < self.epoch && self.older < OLDER_ANSWERS {
+            // Some of them have not heard of it yet; or they were set up anew.
+            self.older += 1;
             return;
         }
-        self.epoch = named.epoch;
+        (self.epoch, self.older) = (named.epoch, 0);
         let primary = self.endpoint.at(&named.primary);
         let before = self.state.borrow().clone();
         if matches!(&before, Known::Is(now) if **now == primary) {
@@ -223,18 +226,12 @@ impl Asking {
     }
 }
 
-/// Connects to a sentinel: without credentials, or with the server's where it wants some.
+/// Connects to a sentinel, with the sentinels' own credentials.
 async fn sentinel(endpoint: &Endpoint, node: &Node, tuning: Tuning) -> Result<Client, Error> {
     let mut sentinel = endpoint.at(node);
     sentinel.database = 0;
-    let server_s = std::mem::replace(&mut sentinel.credentials, Credentials::none());
-    match connect(&sentinel, tuning, Part::Sentinel).await {
-        Err(error) if error.kind() == ErrorKind::Auth => {
-            sentinel.credentials = server_s;
-            connect(&sentinel, tuning, Part::Sentinel).await
-        }
-        answer => answer,
-    }
+    sentinel.credentials = endpoint.sentinel_credentials.clone();
+    connect(&sentinel, tuning, Part::Sentinel).await
 }
 
 async fn named(client: &Client, service: &str, node: &Node) -> Result<Named, Error> {
@@ -260,13 +257,13 @@ async fn named(client: &Client, service: &str, node: &Node) -> Result<Named, Err
     };
     let fields = HashMap::<String, String>::from_reply(master)?;
     let (host, port) = <(String, u16)>::from_reply(address)?;
-    let number = |field: &str| fields.get(field).and_then(|number| number.parse().ok());
-    let before = (fields.get("ip"), number("port"));
-    // The sentinel that leads a failover names the new primary as soon as that one leads, and makes it an epoch at the end.
-    let is_ahead = before != (Some(&host), Some(u64::from(port)));
+    let epoch = fields.get("config-epoch");
     Ok(Named {
+        // Not the one among the fields: whoever leads a failover names the new primary here first, with its epoch.
         primary: Node { host, port },
-        epoch: number("config-epoch").unwrap_or_default() + u64::from(is_ahead),
+        epoch: epoch
+            .and_then(|epoch| epoch.parse().ok())
+            .unwrap_or_default(),
     })
 }
 

@@ -24,6 +24,11 @@ impl Watch {
         self.wish.notify_one();
     }
 
+    /// Waits until somebody wishes it.
+    pub(super) async fn wished(&self) {
+        self.wish.notified().await;
+    }
+
     /// Waits until it is time.
     pub(super) async fn due(&self) {
         let pause = if self.in_trouble() { IN_TROUBLE } else { QUIET };

@@ -49,7 +49,8 @@ impl Blocking {
             closed: AtomicBool::new(false),
         };
         if let Ok(place) = waiting.finder.place() {
-            waiting.connection(place, None);
+            // It is open: nobody else has it yet.
+            let _ = waiting.connection(place, None);
         }
         Blocking {
             waiting: Arc::new(waiting),
@@ -65,7 +66,8 @@ impl Blocking {
 
     /// Runs a command that waits on the server for at most `wait`, which must be what its own argument says.
     ///
-    /// Ends at the latest one deadline after `wait`. Never sent twice; on a cluster it follows a slot that moves.
+    /// Ends at the latest one deadline after `wait`. Never sent twice; on a cluster it follows a slot that moves, and then
+    /// waits anew, for at most five seconds of moving.
     ///
     /// # Errors
     /// As [`Lane::run`](crate::Lane::run).
@@ -79,14 +81,13 @@ impl Blocking {
         wait: Duration,
     ) -> Result<T, Error> {
         let told = |error: Error| error.on(command.operation(), command.first_key());
-        let over = until(wait.saturating_add(self.deadline));
-        loop {
-            let connection = self.waiting.of(command, until(self.deadline)).await;
+        for _ in 0..MOVES {
+            // Each time anew: the server's own wait begins again.
+            let found = until(self.deadline);
+            let over = until(wait.saturating_add(self.deadline));
+            let connection = self.waiting.of(command, found).await;
             let (connection, member) = connection.map_err(told)?;
-            let client = connection
-                .client(until(self.deadline))
-                .await
-                .map_err(told)?;
+            let client = connection.client(found).await.map_err(told)?;
             let mut guard = Guard(Some((&connection, &client)));
             let limit = over.saturating_duration_since(Instant::now());
             let reply = Box::pin(client.send_blocking(command, limit)).await;
@@ -100,16 +101,17 @@ impl Blocking {
                 Err(failure) if self.waiting.moved(&failure, command, member.as_ref()) => {
                     // Half a slot's move, or an election, may have to end first.
                     tokio::time::sleep(MOVING).await;
-                    if Instant::now() >= over {
-                        return Err(told(classify::command(command.name(), failure)));
-                    }
                 }
                 Err(failure) => return Err(told(classify::command(command.name(), failure))),
             }
         }
+        let message = "the key's slot is still on its way to another node";
+        Err(told(Error::new(ErrorKind::TryAgain, message)))
     }
 }
 
+/// How often a command follows its slot.
+const MOVES: u32 = 500;
 /// How long a key that is on its way is given.
 const MOVING: Duration = Duration::from_millis(10);
 
@@ -120,11 +122,8 @@ impl Waiting {
         command: &Command,
         deadline: Instant,
     ) -> Result<(Arc<Supervised>, Option<Node>), Error> {
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(closed());
-        }
         let cluster = match self.finder.place() {
-            Ok(place) => return Ok((self.connection(place, None), None)),
+            Ok(place) => return Ok((self.connection(place, None)?, None)),
             Err(cluster) => cluster,
         };
         let map = cluster.map(deadline).await?;
@@ -141,17 +140,20 @@ impl Waiting {
             ));
         };
         let place = Place::Member(Arc::new(cluster.member(node)), cluster.clone());
-        Ok((self.connection(place, Some(node)), Some(node.clone())))
+        Ok((self.connection(place, Some(node))?, Some(node.clone())))
     }
 
     /// The connection to a place: the present one, or a new one instead of it.
-    fn connection(&self, place: Place, member: Option<&Node>) -> Arc<Supervised> {
+    fn connection(&self, place: Place, member: Option<&Node>) -> Result<Arc<Supervised>, Error> {
         // Nothing under this lock panics.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
         if let Some(current) = &*current
             && current.member.as_ref() == member
         {
-            return current.connection.clone();
+            return Ok(current.connection.clone());
         }
         let mut task = Task::new("blocking", self.tuning, Told::new());
         task.watched = false;
@@ -160,7 +162,7 @@ impl Waiting {
             member: member.cloned(),
             connection: connection.clone(),
         });
-        connection
+        Ok(connection)
     }
 
     /// Whether a failure is that of a key that is elsewhere, and the command did not run.
@@ -178,10 +180,7 @@ impl Waiting {
                 true
             }
             // A key that is not there yet either: wait until the slot has arrived.
-            Some(Redirect::Ask { .. } | Redirect::TryAgain) => {
-                cluster.wish();
-                true
-            }
+            Some(Redirect::Ask { .. } | Redirect::TryAgain) => true,
             _ => false,
         }
     }

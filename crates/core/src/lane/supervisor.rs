@@ -266,6 +266,9 @@ impl Supervisor {
             tracing::info!(target: "russet::core", server = %endpoint, "connected again");
         }
         self.away = false;
+        if matches!(self.place, Place::Primary(_)) {
+            self.name = endpoint.to_string().into();
+        }
         self.trouble = None;
         self.vitals.answered();
         for script in self.task.scripts.all() {

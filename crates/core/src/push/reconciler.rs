@@ -112,6 +112,10 @@ impl Reconciler {
                 () = self.place.left(endpoint) => break,
                 _ = audit.tick() => {
                     if let Err(failure) = held.audit().await {
+                        if held.have_moved().await {
+                            // Their slots did: the others are as they were.
+                            continue;
+                        }
                         tracing::warn!(
                             target: "russet::core", server = %endpoint, ?failure,
                             "the server no longer holds what was subscribed, or answers nothing; making a new connection"
@@ -264,6 +268,12 @@ impl Held<'_> {
             cause: Cause::Protocol,
             text: "the replies do not line up after a refusal".to_owned(),
         })
+    }
+
+    /// Whether some are another node's by now, asked anew.
+    async fn have_moved(&self) -> bool {
+        self.scope.refresh(Instant::now() + ANSWER_WITHIN).await;
+        !self.targets.iter().all(|target| self.scope.holds(target))
     }
 
     /// Asks the server what it holds for this connection: a subscription that died in silence is found.

@@ -1,6 +1,7 @@
 //! Which subscriptions a connection carries.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Target;
 use crate::discovery::{Cluster, Redirect};
@@ -26,6 +27,14 @@ impl Scope {
                 target.kind() == Kind::Sharded
                     && cluster.node_of(target.key().slot()).as_ref() == Some(node)
             }
+        }
+    }
+
+    /// Has the cluster asked what it holds.
+    pub(super) async fn refresh(&self, deadline: Instant) {
+        if let Scope::Shard(cluster, _) = self {
+            // Without an answer it is as before.
+            let _ = cluster.fresh(deadline).await;
         }
     }
 

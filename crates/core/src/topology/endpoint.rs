@@ -16,6 +16,7 @@ pub struct Endpoint {
     pub(crate) address: Address,
     pub(crate) tls: Option<Tls>,
     pub(crate) credentials: Credentials,
+    pub(crate) sentinel_credentials: Credentials,
     pub(crate) database: u8,
 }
 
@@ -56,6 +57,13 @@ impl Endpoint {
         self
     }
 
+    /// As whom to connect to sentinels that want a password of their own; without it, none is said to them.
+    #[must_use]
+    pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
+        self.sentinel_credentials = credentials;
+        self
+    }
+
     /// Whom to trust and who to be, for a URL that asks for TLS (`rediss://`).
     ///
     /// # Errors
@@ -82,6 +90,7 @@ impl Endpoint {
             }),
             tls: None,
             credentials: Credentials::none(),
+            sentinel_credentials: Credentials::none(),
             database: 0,
         }
     }

@@ -76,6 +76,7 @@ pub(crate) fn parse(text: &str, fill: Option<&Fill>) -> Result<Endpoint, BuildEr
         address,
         tls: tls.then(Tls::new),
         credentials: credentials(&url, fill)?,
+        sentinel_credentials: Credentials::none(),
         database,
     })
 }
@@ -145,6 +146,7 @@ fn parse_unix(rest: &str, tls: bool, fill: Option<&Fill>) -> Result<Endpoint, Bu
         address: Address::Unix(PathBuf::from(percent_decode(url.path(), "socket path")?)),
         tls: None,
         credentials: credentials(&url, fill)?,
+        sentinel_credentials: Credentials::none(),
         database: number.map_or(Ok(0), |(_, number)| database(&number))?,
     })
 }
