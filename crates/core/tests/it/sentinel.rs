@@ -143,6 +143,20 @@ async fn a_failover_by_command() {
         eventually(SOON, "the old primary follows", || first.follows());
     });
     stop.store(true, Ordering::Relaxed);
+    // Once it is over, nobody goes on asking.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let asked = || {
+        let connections = all.sentinels().iter().map(|sentinel| {
+            let stats = sentinel.info("stats");
+            stats["total_connections_received"].parse::<u64>().unwrap()
+        });
+        connections.sum::<u64>()
+    };
+    let before = asked();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let more = asked() - before;
+    // Each look at the statistics is a connection too.
+    assert!(more < 12, "{more} connections to the sentinels in a second");
     let longest = traffic.await.unwrap();
     println!("longest stall {longest:?}");
     assert!(longest < Duration::from_secs(2), "{longest:?}");
