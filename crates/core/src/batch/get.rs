@@ -81,34 +81,48 @@ fn splits(kind: ErrorKind) -> bool {
 }
 
 impl Get {
-    /// One command for each slot, all at once.
+    /// One command for each slot, in one write.
     async fn of_slots(
         &self,
         keys: &[&Key],
         deadline: Instant,
     ) -> Vec<Result<Option<Bytes>, Error>> {
         let slots = by_slot(keys.iter().copied(), true);
-        let read = slots.iter().map(async |places| match places[..] {
-            [place] => vec![self.one(keys[place], deadline).await],
-            _ => {
-                let keys: Vec<&Key> = places.iter().map(|&place| keys[place]).collect();
-                self.many(&keys, deadline).await
-            }
-        });
-        let read = join_all(read).await;
-        let mut values: Vec<(usize, _)> = slots
-            .concat()
-            .into_iter()
-            .zip(read.into_iter().flatten())
+        let reads: Vec<Command> = slots
+            .iter()
+            .map(|places| match places[..] {
+                [place] => Command::with_capacity("GET", 1).key(keys[place]),
+                _ => mget(places.iter().map(|&place| keys[place])),
+            })
             .collect();
-        values.sort_unstable_by_key(|&(place, _)| place);
-        values.into_iter().map(|(_, value)| value).collect()
+        let replies = self.0.reads(&reads, deadline).await;
+        let mut values = vec![Ok(None); keys.len()];
+        for (places, reply) in slots.iter().zip(replies) {
+            let read = match (&places[..], reply) {
+                (&[place], reply) => {
+                    values[place] = value(reply);
+                    continue;
+                }
+                (_, Err(error)) if !splits(error.kind()) => vec![Err(error); places.len()],
+                (_, Ok(Reply::Array(read))) if read.len() == places.len() => {
+                    read.into_iter().map(Option::<Bytes>::from_reply).collect()
+                }
+                // Refused together, or not what was asked for: again, and one by one.
+                _ => {
+                    let keys: Vec<&Key> = places.iter().map(|&place| keys[place]).collect();
+                    self.many(&keys, deadline).await
+                }
+            };
+            for (&place, read) in places.iter().zip(read) {
+                values[place] = read;
+            }
+        }
+        values
     }
 
     /// One MGET.
     async fn many(&self, keys: &[&Key], deadline: Instant) -> Vec<Result<Option<Bytes>, Error>> {
-        let mget = Command::with_capacity("MGET", keys.len());
-        let mget = keys.iter().fold(mget, |mget, key| mget.key(key)).batch();
+        let mget = mget(keys.iter().copied());
         match self.0.send(&mget, Policy::Idempotent, deadline).await {
             Ok(Reply::Array(values)) if values.len() == keys.len() => values
                 .into_iter()
@@ -130,12 +144,21 @@ impl Get {
 
     async fn one(&self, key: &Key, deadline: Instant) -> Result<Option<Bytes>, Error> {
         let get = Command::new("GET").key(key);
-        let reply = self.0.send(&get, Policy::Idempotent, deadline).await;
-        match reply {
-            Err(error) if error.kind() == ErrorKind::WrongType => Ok(None),
-            reply => reply.and_then(Option::<Bytes>::from_reply),
-        }
+        value(self.0.send(&get, Policy::Idempotent, deadline).await)
     }
+}
+
+/// What a GET's reply is as one of an MGET's.
+fn value(reply: Result<Reply, Error>) -> Result<Option<Bytes>, Error> {
+    match reply {
+        Err(error) if error.kind() == ErrorKind::WrongType => Ok(None),
+        reply => reply.and_then(Option::<Bytes>::from_reply),
+    }
+}
+
+fn mget<'k>(keys: impl ExactSizeIterator<Item = &'k Key>) -> Command {
+    let mget = Command::with_capacity("MGET", keys.len());
+    keys.fold(mget, Command::key).batch()
 }
 
 /// Each key once, and, if any came twice, where each caller finds its value.

@@ -58,7 +58,7 @@ impl Drop for Abort {
 }
 
 /// Why a command got no reply, as far as the driver can tell.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     pub(crate) text: String,
@@ -245,6 +245,51 @@ impl Client {
                 text: "a wrapped reply came without its wrap".to_owned(),
             }),
         }
+    }
+
+    /// Sends several reads (`GET`, `MGET`), for one write to the socket; each one's reply, or failure.
+    ///
+    /// fred writes a pipeline's commands one by one, unless something waits behind it; so the last one does.
+    pub(crate) async fn send_reads(
+        &self,
+        reads: &[Command],
+        timeout: Duration,
+    ) -> Vec<Result<Reply, Failure>> {
+        let Some((last, first)) = reads.split_last() else {
+            return Vec::new();
+        };
+        let pipeline = self.0.inner.pipeline();
+        for read in first {
+            // It goes into a list of its own, and cannot fail.
+            let _ = match read.arguments() {
+                [key] if read.name() == "GET" => pipeline.get::<(), _>(convert::key(key)).await,
+                keys => pipeline.mget::<(), _>(convert::padded_keys(keys)).await,
+            };
+        }
+        let all = async { tokio::time::timeout(timeout, pipeline.try_all::<Value>()).await };
+        let (all, last) = tokio::join!(biased; all, self.send(last, timeout));
+        let late = || Failure {
+            cause: Cause::Timeout,
+            text: String::new(),
+        };
+        let mut replies: Vec<_> = match all {
+            Ok(replies) if replies.len() == first.len() => replies
+                .into_iter()
+                .zip(first)
+                .map(|(reply, read)| convert::read(reply?, read.arguments().len()))
+                .collect(),
+            // One failure for all of them.
+            Ok(mut replies) => {
+                let failure = replies
+                    .pop()
+                    .and_then(Result::err)
+                    .map_or_else(late, Failure::from);
+                vec![Err(failure); first.len()]
+            }
+            Err(_) => vec![Err(late()); first.len()],
+        };
+        replies.push(last);
+        replies
     }
 
     /// Sends a command that waits on the server, and waits for its reply for at most `timeout`.

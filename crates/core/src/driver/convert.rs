@@ -93,6 +93,29 @@ pub(super) fn padded(keys: &[Bytes]) -> Vec<Value> {
         .collect()
 }
 
+/// The same as keys.
+pub(super) fn padded_keys(keys: &[Bytes]) -> Vec<Key> {
+    let surplus = if (3..6).contains(&keys.len()) {
+        6 - keys.len()
+    } else {
+        0
+    };
+    let last = keys.last().into_iter();
+    let padding = last.flat_map(|last| std::iter::repeat_n(last, surplus));
+    keys.iter().chain(padding).map(key).collect()
+}
+
+/// What fred answers for a `GET`, or a `MGET` of so many keys.
+pub(super) fn read(value: Value, keys: usize) -> Result<Reply, Failure> {
+    match value {
+        Value::Array(values) => {
+            let values = values.into_iter().take(keys).map(scalar);
+            Ok(Reply::Array(values.collect::<Result<_, _>>()?))
+        }
+        value => scalar(value),
+    }
+}
+
 pub(super) fn value(bytes: &Bytes) -> Value {
     Value::Bytes(bytes.clone())
 }

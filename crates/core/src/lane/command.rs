@@ -111,6 +111,36 @@ impl CommandLane {
         }
     }
 
+    /// Runs reads (`GET`, `MGET`) of keys that one node has, by the present map, at the cost of one write. What it does not
+    /// answer goes the way of every command.
+    pub(crate) async fn reads(
+        &self,
+        reads: &[Command],
+        deadline: Instant,
+    ) -> Vec<Result<Reply, Error>> {
+        let slot = reads.first().and_then(Command::first_key).map(Key::slot);
+        let node = self.cluster().and_then(|members| members.now(slot));
+        let replies = match &node {
+            Some(node) => node.attempt_reads(reads, deadline).await,
+            None => None,
+        };
+        let mut replies: Vec<Option<Reply>> = match replies {
+            Some(replies) => replies.into_iter().map(Result::ok).collect(),
+            None => vec![None; reads.len()],
+        };
+        let missing = reads
+            .iter()
+            .zip(&replies)
+            .filter(|(_, reply)| reply.is_none());
+        let again = missing.map(|(read, _)| Box::pin(self.run(read, Policy::Idempotent, deadline)));
+        let mut again = join_all(again).await.into_iter();
+        let all = replies.iter_mut().map(|reply| match reply.take() {
+            Some(reply) => Ok(reply),
+            None => again.next().unwrap_or_else(|| Ok(Reply::Nil)),
+        });
+        all.collect()
+    }
+
     /// Runs an idempotent command on every primary; each one's answer by its name.
     ///
     /// # Errors

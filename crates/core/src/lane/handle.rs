@@ -63,6 +63,21 @@ impl Lane {
         reply
     }
 
+    /// Runs reads of keys that one node has by an absolute deadline, and counts each.
+    pub(crate) async fn reads(
+        &self,
+        reads: &[Command],
+        deadline: Instant,
+    ) -> Vec<Result<Reply, Error>> {
+        let started = Instant::now();
+        let replies = self.lane.reads(reads, deadline).await;
+        let took = started.elapsed();
+        for (read, reply) in reads.iter().zip(&replies) {
+            self.commands.record(read, reply, took);
+        }
+        replies
+    }
+
     /// Which calls may share a flight: those to the same server.
     pub(crate) fn group(&self, key: &Key) -> u16 {
         self.lane.group(key)
