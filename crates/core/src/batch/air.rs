@@ -16,6 +16,8 @@ pub(super) struct Air {
     /// How long the last flight took.
     last: Duration,
     quickest: Quickest,
+    /// Whether other servers have flights of their own.
+    one_of_many: bool,
 }
 
 /// The shortest round trip of the last window and of this one, so that a way that became longer is noticed.
@@ -35,8 +37,9 @@ const LEAST: usize = 8;
 const MOST: usize = 32;
 
 impl Air {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(one_of_many: bool) -> Self {
         Air {
+            one_of_many,
             flights: 0,
             departed: None,
             last: Duration::ZERO,
@@ -62,13 +65,15 @@ impl Air {
 
     /// How many of so many callers, those in the air among them, the next flight may take.
     ///
-    /// Half of them on this machine: then the server and we work at the same time, each for one half. All of them over
-    /// a long way, where the other half would wait for a landing.
+    /// Half of them on this machine: then the server and we work at the same time, each for one half. Most of them where
+    /// other servers keep us working as well. All of them over a long way, where the others would wait for a landing.
     pub(super) fn share(&self, callers: usize) -> usize {
-        if self.quickest.of_both() < LONG_WAY {
-            callers.div_ceil(2).max(LEAST)
-        } else {
+        if self.quickest.of_both() >= LONG_WAY {
             callers
+        } else if self.one_of_many {
+            (callers * 4 / 5).max(LEAST)
+        } else {
+            callers.div_ceil(2).max(LEAST)
         }
     }
 
@@ -109,7 +114,7 @@ mod tests {
     use super::*;
 
     fn air(way: Duration, last: Duration) -> Air {
-        let mut air = Air::new();
+        let mut air = Air::new(false);
         air.flights = 2;
         air.lands(way);
         air.lands(last);
@@ -119,10 +124,11 @@ mod tests {
     #[test]
     fn half_of_all_callers_on_this_machine() {
         let [near, far] = [100, 1000].map(Duration::from_micros);
-        assert_eq!(Air::new().share(101), 51);
+        assert_eq!(Air::new(false).share(101), 51);
         assert_eq!(air(near, far).share(101), 51);
         assert_eq!(air(near, near).share(9), 8, "few are not halved");
         assert_eq!(air(far, far).share(101), 101);
+        assert_eq!(Air::new(true).share(100), 80);
     }
 
     #[test]
@@ -131,7 +137,7 @@ mod tests {
         assert!(
             !Air {
                 flights: 2,
-                ..Air::new()
+                ..Air::new(false)
             }
             .takes(2),
             "nothing is known"
@@ -139,7 +145,7 @@ mod tests {
         assert!(
             Air {
                 flights: 1,
-                ..Air::new()
+                ..Air::new(false)
             }
             .takes(2)
         );

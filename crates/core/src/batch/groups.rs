@@ -1,6 +1,5 @@
 //! A queue for each group of calls.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -10,20 +9,21 @@ use crate::error::Error;
 
 /// The queues of a batcher: one, unless there are groups.
 ///
-/// A queue that was made stays: there are at most as many as slots, of some 200 bytes each.
+/// A queue that was made stays: some 200 bytes for each node that there ever was.
 pub(super) struct Groups<F: Flight> {
     flight: Arc<F>,
     bounds: Bounds,
     /// The queue of group 0, which is the only one off clusters.
     first: Arc<Queue<F>>,
-    others: RwLock<HashMap<u16, Arc<Queue<F>>>>,
+    /// As many as nodes: a handful, found quicker by looking than by hashing.
+    others: RwLock<Vec<(u16, Arc<Queue<F>>)>>,
 }
 
 impl<F: Flight> Groups<F> {
     pub(super) fn new(flight: F, bounds: Bounds) -> Self {
         let flight = Arc::new(flight);
         Groups {
-            first: Arc::new(Queue::new(flight.clone(), bounds)),
+            first: Arc::new(Queue::new(flight.clone(), bounds, false)),
             flight,
             bounds,
             others: RwLock::default(),
@@ -50,14 +50,19 @@ impl<F: Flight> Groups<F> {
 
     fn other(&self, group: u16) -> Arc<Queue<F>> {
         // Nothing under these locks panics.
+        let is = |other: &&(u16, Arc<Queue<F>>)| other.0 == group;
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = others.get(&group) {
+        if let Some((_, queue)) = others.iter().find(is) {
             return queue.clone();
         }
         drop(others);
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Queue::new(self.flight.clone(), self.bounds));
-        others.entry(group).or_insert_with(make).clone()
+        if let Some((_, queue)) = others.iter().find(is) {
+            return queue.clone();
+        }
+        let made = Arc::new(Queue::new(self.flight.clone(), self.bounds, true));
+        others.push((group, made.clone()));
+        made
     }
 }
 

@@ -38,14 +38,14 @@ enum Place<F: Flight> {
 }
 
 impl<F: Flight> Queue<F> {
-    pub(super) fn new(flight: Arc<F>, bounds: Bounds) -> Self {
+    pub(super) fn new(flight: Arc<F>, bounds: Bounds, one_of_many: bool) -> Self {
         Queue {
             flight,
             bounds,
             state: Mutex::new(State {
                 waiting: Waiting::new(),
                 aboard: 0,
-                air: Air::new(),
+                air: Air::new(one_of_many),
             }),
         }
     }

@@ -46,9 +46,8 @@ impl CommandLane {
 
     /// Which calls may share a flight: those to the same node. Others shall not wait for it.
     pub(crate) fn group(&self, key: &Key) -> u16 {
-        let members = self.cluster();
-        let node = members.and_then(|members| members.now(Some(key.slot())));
-        node.map_or(0, |node| node.id())
+        self.cluster()
+            .map_or(0, |members| members.id_of(key.slot()))
     }
 
     /// Waits until the servers of these commands are up, or cannot be.

@@ -133,6 +133,13 @@ impl Members {
         view.of(slot, &self.turn)
     }
 
+    /// The number of a slot's primary, by the map that was followed last; 0 while there is none.
+    pub(crate) fn id_of(&self, slot: u16) -> u16 {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        let owner = |view: &Arc<View>| Some(view.nodes.get(view.map.owner(slot)?)?.id());
+        view.as_ref().and_then(owner).unwrap_or(0)
+    }
+
     /// The connection to a slot's primary, or to any that is up.
     ///
     /// # Errors
