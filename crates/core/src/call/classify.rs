@@ -61,6 +61,10 @@ fn answer(name: &str, text: String) -> Error {
         ErrorKind::CrossSlot => {
             "the keys are of different cluster slots; give them one hash tag, as `Stem::tagged` does".to_owned()
         }
+        // Whoever has a slot map follows these, if the command says what its key is.
+        ErrorKind::ClusterDown => format!(
+            "the key is another node's ({text}); on a cluster, name keys with `Command::key`, not as arguments"
+        ),
         _ => without_arguments(text),
     };
     Error::new(kind, text).with_executed(!refused)

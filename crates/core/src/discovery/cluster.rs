@@ -48,19 +48,14 @@ pub(crate) struct Cluster {
     task: JoinHandle<()>,
 }
 
-/// How often was asked, and answered.
+/// How often was asked.
 #[derive(Clone, Debug, Default)]
 struct Rounds {
     begun: u64,
-    /// The last one that had an answer.
-    done: u64,
-    /// Why the last one had none.
+    /// The last one that is over.
+    over: u64,
+    /// Why that one had no answer.
     failed: Option<Error>,
-}
-
-fn untold() -> Error {
-    let message = "no node of the cluster told its slots within the deadline";
-    Error::new(ErrorKind::Unavailable, message)
 }
 
 impl Cluster {
@@ -108,25 +103,18 @@ impl Cluster {
     pub(crate) async fn fresh(&self, deadline: Instant) -> Result<Arc<SlotMap>, Error> {
         let mut rounds = self.rounds.subscribe();
         let begun = rounds.borrow().begun;
-        self.rounds.send_modify(|rounds| {
-            if rounds
-                .failed
-                .as_ref()
-                .is_some_and(|error| error.kind() != ErrorKind::Shutdown)
-            {
-                rounds.failed = None;
-            }
-        });
         self.wish();
-        let done = async {
-            let done = |rounds: &Rounds| rounds.done > begun || rounds.failed.is_some();
-            let rounds = rounds.wait_for(done).await.ok()?;
+        let over = async {
+            let rounds = rounds.wait_for(|rounds| rounds.over > begun).await.ok()?;
             Some(rounds.failed.clone())
         };
-        match tokio::time::timeout_at(deadline.into(), done).await {
+        match tokio::time::timeout_at(deadline.into(), over).await {
             Ok(Some(None)) => self.map(deadline).await,
             Ok(Some(Some(failed))) => Err(failed),
-            _ => Err(untold()),
+            _ => Err(Error::new(
+                ErrorKind::Unavailable,
+                "no node of the cluster told its slots within the deadline",
+            )),
         }
     }
 
@@ -199,9 +187,10 @@ impl Cluster {
     /// Asks no more.
     pub(super) fn close(&self) {
         self.task.abort();
-        let closed = Error::new(ErrorKind::Shutdown, "the handle was shut down");
-        self.rounds
-            .send_modify(|rounds| rounds.failed = Some(closed));
+        self.rounds.send_modify(|rounds| {
+            rounds.over = u64::MAX;
+            rounds.failed = Some(Error::new(ErrorKind::Shutdown, "the handle was shut down"));
+        });
     }
 
     /// One of its nodes is away.
@@ -257,22 +246,23 @@ impl Asking {
     async fn run(mut self) {
         loop {
             self.rounds.send_modify(|rounds| rounds.begun += 1);
-            match self.ask().await {
-                Ok(map) => {
+            let answer = self.ask().await;
+            let failed = answer.as_ref().err().cloned();
+            match answer {
+                Ok(map) => self.accept(map),
+                Err(error) => self.failed(error),
+            }
+            let pause = failed.as_ref().map(|_| self.backoff.next());
+            self.rounds.send_modify(|rounds| {
+                rounds.over = rounds.begun;
+                rounds.failed = failed;
+            });
+            tokio::time::sleep(APART).await;
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
                     self.backoff = Backoff::new();
-                    self.accept(map);
-                    self.rounds.send_modify(|rounds| {
-                        rounds.done = rounds.begun;
-                        rounds.failed = None;
-                    });
                     self.rest().await;
-                }
-                Err(error) => {
-                    let failed = error.clone();
-                    self.rounds
-                        .send_modify(|rounds| rounds.failed = Some(failed));
-                    self.failed(error);
-                    tokio::time::sleep(APART + self.backoff.next()).await;
                 }
             }
         }
@@ -286,7 +276,7 @@ impl Asking {
             && let Ok(map) = ask_one(&known.client, &known.node).await
         {
             known.left -= 1;
-            self.keep(known);
+            self.known = Some(known);
             return Ok(map);
         }
         let mut nodes: Vec<Node> = match &*self.state.borrow() {
@@ -306,35 +296,21 @@ impl Asking {
             let member = endpoint.at(&node);
             let client = connect(&member, tuning, Part::Member).await?;
             let map = ask_one(&client, &node).await?;
-            Ok((
-                map,
-                Asked {
-                    client,
-                    node,
-                    left: AGAIN,
-                },
-            ))
+            let left = AGAIN;
+            Ok((map, Asked { client, node, left }))
         })
         .await?;
-        self.keep(known);
-        Ok(map)
-    }
-
-    fn keep(&mut self, known: Asked) {
         self.known = Some(known);
+        Ok(map)
     }
 
     /// Waits until it is time to ask again; in quiet times nobody holds a connection for that.
     async fn rest(&mut self) {
-        tokio::time::sleep(APART).await;
-        if !self.watch.in_trouble()
-            && tokio::time::timeout(HELD, self.watch.wished())
-                .await
-                .is_ok()
-        {
-            return;
-        }
         if !self.watch.in_trouble() {
+            let wished = tokio::time::timeout(HELD, self.watch.wished());
+            if wished.await.is_ok() {
+                return;
+            }
             self.known = None;
         }
         self.watch.due().await;

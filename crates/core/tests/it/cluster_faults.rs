@@ -409,3 +409,46 @@ async fn an_unserved_slot_does_not_make_its_neighbours_lie() {
     println!("{done} done, {unknown} unknown, {refused} refused; {count} counted");
     assert!((done..=done + unknown).contains(&count), "{count}");
 }
+
+/// Forty keys of 50 ms each: two seconds in which one node says that it is loading.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_is_loading() {
+    let cluster = Cluster::builder(3)
+        .replicas(0)
+        .config("cluster-require-full-coverage", "no")
+        .config("key-load-delay", "50000")
+        .config("loading-process-events-interval-bytes", "1024")
+        .config("rdbcompression", "no")
+        .start();
+    let (_redis, lane, stem) = connect(&cluster).await;
+    let [loading, other, _] = keys(&cluster, &stem);
+    let node = &cluster.nodes()[0];
+    let tag = std::str::from_utf8(loading.as_bytes()).unwrap().to_owned();
+    for turn in 0..40 {
+        node.command(&["SET", &format!("{{{tag}}}{turn}"), &"x".repeat(4096)]);
+    }
+    node.command(&["SAVE"]);
+    node.kill();
+    let traffic = {
+        let (lane, loading, other) = (lane.clone(), loading.clone(), other.clone());
+        tokio::spawn(async move {
+            let begun = Instant::now();
+            let mut told = 0;
+            loop {
+                assert!(begun.elapsed() < SOON, "it never came back");
+                set(&lane, &other).await.expect("the others go on");
+                match set(&lane, &loading).await {
+                    Err(error) if error.kind() == ErrorKind::Loading => {
+                        assert!(!error.may_have_executed(), "{error:?}");
+                        told += 1;
+                    }
+                    Ok(()) if told > 0 => return told,
+                    _ => {}
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+    };
+    tokio::task::block_in_place(|| node.restart());
+    assert!(traffic.await.unwrap() > 0);
+}

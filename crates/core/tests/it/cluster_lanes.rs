@@ -305,6 +305,54 @@ async fn a_cluster_and_one_server_are_not_taken_for_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_wants_a_password_and_a_user_who_may_not_ask() {
+    let cluster = Cluster::builder(2).replicas(0).password("pw").start();
+    let (_redis, lane, stem) = connect(&cluster).await;
+    let set = |key: &Key| Command::new("SET").key(key).arg("v");
+    for id in 0..20 {
+        lane.run::<()>(set(&stem.key(&id)), Policy::Idempotent).await.unwrap();
+    }
+    let begun = Instant::now();
+    let wrong = cluster.url().replacen("pw", "wrong", 1);
+    let error = Redis::connect(&wrong).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+    assert!(!format!("{error} {error:?}").contains("wrong@"), "{error:?}");
+    for node in cluster.nodes() {
+        let user = ["ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-cluster"];
+        node.command(&user);
+    }
+    let app = cluster.url().replacen(":pw", "app:pw", 1);
+    let error = Redis::connect(&app).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
+    assert!(error.to_string().contains("+cluster|slots"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // With that it works, without being told the epoch.
+    for node in cluster.nodes() {
+        node.command(&["ACL", "SETUSER", "app", "+cluster|slots"]);
+    }
+    let lane = Redis::connect(&app).await.unwrap().on(TEST);
+    for id in 0..20 {
+        lane.run::<()>(set(&stem.key(&id)), Policy::Idempotent).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_not_named_as_one_is_told_so() {
+    let cluster = Cluster::builder(2).replicas(0).start();
+    let (_redis, lane, _) = connect(&cluster).await;
+    let mut told = 0;
+    for _ in 0..4 {
+        let get = Command::new("GET").arg("foo");
+        if let Err(error) = lane.run::<Option<String>>(get, Policy::Idempotent).await {
+            assert!(error.to_string().contains("Command::key"), "{error}");
+            assert!(!error.may_have_executed());
+            told += 1;
+        }
+    }
+    assert_eq!(told, 2, "commands without a key take turns");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_leaves_no_connection_to_any_node() {
     let cluster = Cluster::start(3);
     let (redis, lane, stem) = connect(&cluster).await;

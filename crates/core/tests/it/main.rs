@@ -26,6 +26,7 @@ mod replies;
 mod script;
 mod sentinel;
 mod shutdown;
+mod steps;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
