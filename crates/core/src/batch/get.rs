@@ -103,15 +103,14 @@ impl Get {
                     values[place] = value(reply);
                     continue;
                 }
-                (_, Err(error)) if !splits(error.kind()) => vec![Err(error); places.len()],
                 (_, Ok(Reply::Array(read))) if read.len() == places.len() => {
                     read.into_iter().map(Option::<Bytes>::from_reply).collect()
                 }
-                // Refused together, or not what was asked for: again, and one by one.
-                _ => {
-                    let keys: Vec<&Key> = places.iter().map(|&place| keys[place]).collect();
-                    self.many(&keys, deadline).await
+                (_, Ok(other)) => vec![Err(misread(places.len(), &other)); places.len()],
+                (_, Err(error)) if splits(error.kind()) => {
+                    join_all(places.iter().map(|&place| self.one(keys[place], deadline))).await
                 }
+                (_, Err(error)) => vec![Err(error); places.len()],
             };
             for (&place, read) in places.iter().zip(read) {
                 values[place] = read;
@@ -128,11 +127,7 @@ impl Get {
                 .into_iter()
                 .map(Option::<Bytes>::from_reply)
                 .collect(),
-            Ok(other) => {
-                let error =
-                    Error::decode(format!("MGET of {} keys answered {other:?}", keys.len()));
-                vec![Err(error); keys.len()]
-            }
+            Ok(other) => vec![Err(misread(keys.len(), &other)); keys.len()],
             // One key that may not be read, or is on its way elsewhere, refuses the whole command; its neighbours shall
             // not suffer.
             Err(error) if splits(error.kind()) && keys.len() > 1 => {
@@ -154,6 +149,10 @@ fn value(reply: Result<Reply, Error>) -> Result<Option<Bytes>, Error> {
         Err(error) if error.kind() == ErrorKind::WrongType => Ok(None),
         reply => reply.and_then(Option::<Bytes>::from_reply),
     }
+}
+
+fn misread(keys: usize, reply: &Reply) -> Error {
+    Error::decode(format!("MGET of {keys} keys answered {reply:?}"))
 }
 
 fn mget<'k>(keys: impl ExactSizeIterator<Item = &'k Key>) -> Command {

@@ -43,9 +43,7 @@ fn answer(name: &str, text: String) -> Error {
         "BUSY" => ErrorKind::Busy,
         "NOSCRIPT" => ErrorKind::NoScript,
         "TRYAGAIN" => ErrorKind::TryAgain,
-        "CROSSSLOT" => ErrorKind::CrossSlot,
-        // Followed where there is a slot map; elsewhere, the server has become one of a cluster's.
-        "MOVED" | "ASK" => ErrorKind::ClusterDown,
+        "CROSSSLOT" | "MOVED" | "ASK" => ErrorKind::CrossSlot,
         "WRONGTYPE" => ErrorKind::WrongType,
         _ => ErrorKind::Server,
     };
@@ -58,13 +56,13 @@ fn answer(name: &str, text: String) -> Error {
         kind != ErrorKind::Server
     };
     let text = match kind {
+        // Whoever has a slot map follows these, if the command says what its key is.
+        ErrorKind::CrossSlot if code != "CROSSSLOT" => format!(
+            "the key is another node's ({text}); on a cluster, name keys with `Command::key`, not as arguments"
+        ),
         ErrorKind::CrossSlot => {
             "the keys are of different cluster slots; give them one hash tag, as `Stem::tagged` does".to_owned()
         }
-        // Whoever has a slot map follows these, if the command says what its key is.
-        ErrorKind::ClusterDown => format!(
-            "the key is another node's ({text}); on a cluster, name keys with `Command::key`, not as arguments"
-        ),
         _ => without_arguments(text),
     };
     Error::new(kind, text).with_executed(!refused)

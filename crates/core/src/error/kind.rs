@@ -32,7 +32,7 @@ pub enum ErrorKind {
     ClusterDown,
     /// The keys' slot is on its way to another node, and they are not all on one side. The command was refused.
     TryAgain,
-    /// The command's keys are of different cluster slots. It was refused.
+    /// The command's keys are of different cluster slots, or are not named as keys. It was refused.
     CrossSlot,
     /// The key holds another Redis type than the command wants.
     WrongType,

@@ -123,21 +123,22 @@ impl CommandLane {
             Some(node) => node.attempt_reads(reads, deadline).await,
             None => None,
         };
-        let mut replies: Vec<Option<Reply>> = match replies {
-            Some(replies) => replies.into_iter().map(Result::ok).collect(),
-            None => vec![None; reads.len()],
-        };
-        let missing = reads
-            .iter()
-            .zip(&replies)
-            .filter(|(_, reply)| reply.is_none());
-        let again = missing.map(|(read, _)| Box::pin(self.run(read, Policy::Idempotent, deadline)));
-        let mut again = join_all(again).await.into_iter();
-        let all = replies.iter_mut().map(|reply| match reply.take() {
-            Some(reply) => Ok(reply),
-            None => again.next().unwrap_or_else(|| Ok(Reply::Nil)),
-        });
-        all.collect()
+        let unsent = || Error::new(ErrorKind::Unavailable, "no connection to the node");
+        let mut replies = replies.unwrap_or_else(|| vec![Err(unsent()); reads.len()]);
+        if Instant::now() < deadline {
+            // Whoever can read its keys one by one does, and not once more together.
+            let comes_apart = |read: &Command, error: &Error| {
+                read.is_batch() && error.kind() == ErrorKind::TryAgain
+            };
+            let failed = reads.iter().zip(&mut replies).filter(|(read, reply)| {
+                reply.as_ref().is_err_and(|error| !comes_apart(read, error))
+            });
+            let again = failed.map(|(read, reply)| {
+                Box::pin(async move { *reply = self.run(read, Policy::Idempotent, deadline).await })
+            });
+            join_all(again).await;
+        }
+        replies
     }
 
     /// Runs an idempotent command on every primary; each one's answer by its name.

@@ -92,19 +92,22 @@ impl NodeLane {
         self.classified(reply.await, command, &self.connection)
     }
 
-    /// Sends several reads once, as one command's worth of room; nothing where there is no room or connection at once.
+    /// Sends several reads once, together; nothing where there is no room for all or no connection at once.
     pub(super) async fn attempt_reads(
         &self,
         reads: &[Command],
         deadline: Instant,
-    ) -> Option<Vec<Result<Reply, Failed>>> {
+    ) -> Option<Vec<Result<Reply, Error>>> {
         let client = self.connection.now()?;
         let permits = u32::try_from(reads.len()).ok()?;
         let _permits = self.in_flight.try_acquire_many(permits).ok()?;
         let left = deadline.checked_duration_since(Instant::now())?;
         let replies = Box::pin(client.send_reads(reads, left)).await;
         let replies = replies.into_iter().zip(reads);
-        let classified = |(reply, read)| self.classified(Ok(reply), read, &self.connection);
+        let classified = |(reply, read)| match self.classified(Ok(reply), read, &self.connection) {
+            Ok(reply) => Ok(reply),
+            Err(Failed::Error(error) | Failed::Redirect(_, error)) => Err(error),
+        };
         Some(replies.map(classified).collect())
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use russet_core::{Command, ErrorKind, Event, FromReply as _, Key, Lane, Policy, Redis, Script, Stem};
+use russet_core::{
+    Command, ErrorKind, Event, FromReply as _, Key, Lane, Policy, Redis, Script, Stem,
+};
 use russet_testkit::Cluster;
 use tokio::task::JoinSet;
 
@@ -269,7 +271,8 @@ async fn no_reply_is_another_s_while_slots_move_under_load() {
 /// Half of a slot's keys are on either side: no node can answer for both, and each for its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_on_both_sides_of_a_moving_slot() {
-    static BOTH: Script = Script::new("return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}");
+    static BOTH: Script =
+        Script::new("return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}");
     static EACH: Script = Script::new(
         "local values = {} for i, key in ipairs(KEYS) do values[i] = redis.call('GET', key) end return values",
     );
@@ -281,18 +284,41 @@ async fn keys_on_both_sides_of_a_moving_slot() {
     }
     let slot = keys[0].slot();
     let owner = cluster.primary_of(slot).port();
-    let to = cluster.nodes().iter().find(|node| node.port() != owner).unwrap();
+    let to = cluster
+        .nodes()
+        .iter()
+        .find(|node| node.port() != owner)
+        .unwrap();
     let migration = cluster.begin_migration(slot, to);
     assert_eq!(migration.step(1), 1, "one of the two");
     // Batches come apart.
-    let (getter, calls) = (lane.getter(), lane.script_calls(&EACH, [0; 0], Policy::AtMostOnce));
+    let (getter, calls) = (
+        lane.getter(),
+        lane.script_calls(&EACH, [0; 0], Policy::AtMostOnce),
+    );
     for _ in 0..20 {
-        let reads = keys.iter().cycle().take(8).map(|key| getter.get(key.clone()));
-        for (key, value) in keys.iter().cycle().zip(futures_util::future::join_all(reads).await) {
+        let reads = keys
+            .iter()
+            .cycle()
+            .take(8)
+            .map(|key| getter.get(key.clone()));
+        for (key, value) in keys
+            .iter()
+            .cycle()
+            .zip(futures_util::future::join_all(reads).await)
+        {
             assert_eq!(value.unwrap().unwrap(), key.as_bytes());
         }
-        let reads = keys.iter().cycle().take(8).map(|key| calls.call(key.clone(), [0; 0]));
-        for (key, value) in keys.iter().cycle().zip(futures_util::future::join_all(reads).await) {
+        let reads = keys
+            .iter()
+            .cycle()
+            .take(8)
+            .map(|key| calls.call(key.clone(), [0; 0]));
+        for (key, value) in keys
+            .iter()
+            .cycle()
+            .zip(futures_util::future::join_all(reads).await)
+        {
             let value = russet_core::Bytes::from_reply(value.unwrap()).unwrap();
             assert_eq!(value, key.as_bytes());
         }
@@ -301,7 +327,10 @@ async fn keys_on_both_sides_of_a_moving_slot() {
         let stats = node.info("errorstats");
         stats.contains_key("errorstat_TRYAGAIN")
     };
-    assert!(cluster.nodes().iter().any(refused), "they were refused together");
+    assert!(
+        cluster.nodes().iter().any(refused),
+        "they were refused together"
+    );
     // What cannot come apart waits, within its deadline, until the slot has moved.
     let both = async || {
         let reply = lane.script::<(String, String)>(&BOTH, &keys, [""; 0], Policy::AtMostOnce);
@@ -311,7 +340,11 @@ async fn keys_on_both_sides_of_a_moving_slot() {
     let error = both().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TryAgain, "{error}");
     assert!(!error.may_have_executed() && error.is_retryable());
-    assert!(begun.elapsed() < DEADLINE + Duration::from_millis(50), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < DEADLINE + Duration::from_millis(50),
+        "{:?}",
+        begun.elapsed()
+    );
     let waiting = async { both().await.unwrap() };
     let moved = async {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use russet_core::{
-    Command, Concern, Delivery, Endpoint, FromReply as _, Lane, Pace, Policy, Redis, Script, Target, Topology,
+    Command, Concern, Delivery, Endpoint, FromReply as _, Lane, Pace, Policy, Redis, Script,
+    Target, Topology,
 };
 use russet_testkit::{Cluster, Sentinels, Server};
 
@@ -22,10 +23,17 @@ async fn service(topology: Topology) {
     let stock = ns.stem("stock", "count").unwrap();
     let lane = ns.on(STOCK, &stock);
     for fruit in 0..100 {
-        let set = Command::new("SET").key(&stock.key(&fruit)).arg(10).arg("PX").arg(60_000);
+        let set = Command::new("SET")
+            .key(&stock.key(&fruit))
+            .arg(10)
+            .arg("PX")
+            .arg(60_000);
         lane.run::<()>(set, Policy::Idempotent).await.unwrap();
     }
-    let (getter, calls) = (lane.getter(), lane.script_calls(&TAKE, [0; 0], Policy::AtMostOnce));
+    let (getter, calls) = (
+        lane.getter(),
+        lane.script_calls(&TAKE, [0; 0], Policy::AtMostOnce),
+    );
     let all = (0..100).map(async |fruit: i64| {
         let count = getter.get(stock.key(&fruit)).await.unwrap();
         assert_eq!(count.unwrap(), "10");
@@ -33,7 +41,10 @@ async fn service(topology: Topology) {
         assert_eq!(i64::from_reply(left).unwrap(), 10 - fruit % 3);
     });
     futures_util::future::join_all(all).await;
-    let mut walk = ns.server(STOCK, &stock).scan("shop:stock:count:*", Pace::default()).unwrap();
+    let mut walk = ns
+        .server(STOCK, &stock)
+        .scan("shop:stock:count:*", Pace::default())
+        .unwrap();
     let mut found = std::collections::BTreeSet::new();
     while let Some(page) = walk.next_page().await.unwrap() {
         found.extend(page.into_iter().map(|key| key.as_bytes().to_vec()));
@@ -43,25 +54,41 @@ async fn service(topology: Topology) {
     let on = ns.server(NEWS, &news);
     let sharded = Target::Sharded(news.key("sharded"));
     let mut subscription = on.subscribe(sharded).await.unwrap();
-    let publish = Command::new("SPUBLISH").key(&news.key("sharded")).arg("ripe");
-    ns.on(NEWS, &news).run::<i64>(publish, Policy::AtMostOnce).await.unwrap();
-    let heard = tokio::time::timeout(Duration::from_secs(5), subscription.next()).await.unwrap();
+    let publish = Command::new("SPUBLISH")
+        .key(&news.key("sharded"))
+        .arg("ripe");
+    ns.on(NEWS, &news)
+        .run::<i64>(publish, Policy::AtMostOnce)
+        .await
+        .unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(5), subscription.next())
+        .await
+        .unwrap();
     assert!(matches!(heard, Some(Delivery::Message { .. })), "{heard:?}");
     let orders = stock.key("orders");
     let mut blocking = ns.server(STOCK, &stock).blocking().unwrap();
     let order = Command::new("RPUSH").key(&orders).arg("apples");
     lane.run::<i64>(order, Policy::AtMostOnce).await.unwrap();
     let pop = Command::new("BLPOP").key(&orders).arg(1);
-    let popped = blocking.run::<(String, String)>(&pop, Duration::from_secs(1)).await.unwrap();
+    let popped = blocking
+        .run::<(String, String)>(&pop, Duration::from_secs(1))
+        .await
+        .unwrap();
     assert_eq!(popped.1, "apples");
     let (sender, beaten) = tokio::sync::oneshot::channel();
     let beat = |lane: Lane| {
-        let set = Command::new("SET").key(&stock.key("beat")).arg("x").arg("PX").arg(60_000);
+        let set = Command::new("SET")
+            .key(&stock.key("beat"))
+            .arg("x")
+            .arg("PX")
+            .arg(60_000);
         async move {
             let _ = sender.send(lane.run::<()>(set, Policy::Idempotent).await);
         }
     };
-    ns.server(STOCK, &stock).spawn_heartbeat(STOCK, beat).unwrap();
+    ns.server(STOCK, &stock)
+        .spawn_heartbeat(STOCK, beat)
+        .unwrap();
     beaten.await.unwrap().unwrap();
     redis.shutdown_within(Duration::from_secs(1)).await;
 }
@@ -96,6 +123,9 @@ async fn on_a_cluster() {
     let cluster = Cluster::start(3);
     service(Topology::new(at(&cluster.url()))).await;
     for node in &cluster.nodes()[..3] {
-        assert!(node.command(&["DBSIZE"]).as_int().unwrap() > 0, "{node:?} has its share");
+        assert!(
+            node.command(&["DBSIZE"]).as_int().unwrap() > 0,
+            "{node:?} has its share"
+        );
     }
 }
