@@ -69,7 +69,7 @@ const HEAD: &str = "# Russet against its rivals
 
 Written by `cargo xtask bench --report` from the last `cargo xtask bench <concern>`. All systems of a scenario ran in one
 run, in turn, each in a process of its own, on the same machine as the server; the figures are those of the median turn of
-three. Ratios within one scenario mean something; absolute figures are this machine's on that day.
+five. Ratios within one scenario mean something; absolute figures are this machine's on that day.
 
 `limit` is redis-benchmark with the same command: `-c 64 -P 64` for reads, `-c 1 -P 1` for one task, `-c 8` for scripts.
 `russet` in `get_*` is the coalescing reader, in `alone_*` one command a call; rivals send one command a call over one
