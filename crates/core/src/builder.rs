@@ -39,6 +39,8 @@ impl Settings {
     pub(crate) fn tuning(&self) -> Tuning {
         Tuning {
             connect_timeout: self.connect_timeout,
+            // Whoever waits that long for a reply would rather not lose the connection before.
+            alive_within: self.deadline.max(Duration::from_secs(1)),
         }
     }
 }

@@ -29,6 +29,8 @@ use crate::topology::{Address, Endpoint, Login, Node};
 pub(crate) struct Tuning {
     /// How long a connection may take until it is ready: TCP, TLS, HELLO, SELECT.
     pub(crate) connect_timeout: Duration,
+    /// How long an open connection may take to give a sign of life.
+    pub(crate) alive_within: Duration,
 }
 
 /// How many events a broadcast channel holds before its receiver lags. fred's own default is 32.

@@ -21,8 +21,8 @@ use crate::topology::Endpoint;
 
 /// How often a connection is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_secs(2);
-/// How long it may take to give one.
-const PING_WITHIN: Duration = Duration::from_secs(1);
+/// How long the first commands on a connection may take.
+const PREPARE_WITHIN: Duration = Duration::from_secs(1);
 /// How often a connection is given up for what it answered: a value that is stored under a wrong key is no connection's
 /// fault, and comes again on the next one.
 const DISTRUST_EVERY: Duration = Duration::from_secs(10);
@@ -273,7 +273,7 @@ impl Supervisor {
         self.vitals.answered();
         for script in self.task.scripts.all() {
             // A user who may not load, or a server that is busy, is met again by the call itself.
-            let _ = client.send(&script.load(), PING_WITHIN).await;
+            let _ = client.send(&script.load(), PREPARE_WITHIN).await;
         }
         self.turn(State::Up(client.clone()));
         self.tell(Event::Up);
@@ -289,7 +289,8 @@ impl Supervisor {
                     return;
                 }
             }
-            let ping = client.send(&Command::new("PING"), PING_WITHIN).await;
+            let alive_within = self.task.tuning.alive_within;
+            let ping = client.send(&Command::new("PING"), alive_within).await;
             // A refusal is a sign of life too.
             if ping.is_err_and(|failure| failure.cause != Cause::Answer) {
                 let hung =
@@ -319,7 +320,7 @@ impl Supervisor {
         let (client, endpoint) = self.place.connect(self.task.tuning).await?;
         if self.unserved {
             let info = client
-                .send(&Command::new("CLUSTER INFO"), PING_WITHIN)
+                .send(&Command::new("CLUSTER INFO"), PREPARE_WITHIN)
                 .await;
             let text = info.ok().and_then(|info| String::from_reply(info).ok());
             if text.is_some_and(|text| text.contains("cluster_state:fail")) {
