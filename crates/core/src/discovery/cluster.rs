@@ -411,3 +411,72 @@ fn epoch(info: &Reply) -> Option<u64> {
             .ok()
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// All slots are this node's, as of an epoch.
+    fn view(host: &'static str, epoch: u64) -> SlotMap {
+        let node = Reply::Array(vec![Reply::Bytes(host.into()), Reply::Int(7000)]);
+        let range = Reply::Array(vec![Reply::Int(0), Reply::Int(16_383), node]);
+        let seed = Node {
+            host: String::new(),
+            port: 1,
+        };
+        SlotMap::read(Reply::Array(vec![range]), epoch, &seed).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_node_that_was_cut_off_is_not_believed_at_once() {
+        let told = Told::new();
+        let mut events = told.listen();
+        let mut asking = Asking {
+            endpoint: Arc::new(Endpoint::localhost()),
+            tuning: Tuning {
+                connect_timeout: ANSWER_WITHIN,
+                alive_within: ANSWER_WITHIN,
+            },
+            state: watch::channel(Known::Asking).0,
+            version: Arc::default(),
+            watch: Arc::default(),
+            rounds: watch::channel(Rounds::default()).0,
+            told: told.clone(),
+            said: None,
+            known: None,
+            turn: 0,
+            older: 0,
+            backoff: Backoff::new(),
+        };
+        let owner = |asking: &Asking| match &*asking.state.borrow() {
+            Known::Is(map) => map.node_of(5).unwrap().host.clone(),
+            _ => String::new(),
+        };
+        asking.accept(view("old", 3));
+        asking.accept(view("new", 4));
+        for _ in 0..2 {
+            for _ in 0..OLDER_VIEWS {
+                asking.accept(view("old", 3));
+                assert_eq!(owner(&asking), "new");
+            }
+            // One that knows better was asked between.
+            asking.accept(view("new", 4));
+        }
+        // Who may not ask for the epoch believes whoever answers.
+        asking.accept(view("unknown", 0));
+        assert_eq!(owner(&asking), "unknown");
+        asking.accept(view("new", 4));
+        // A cluster that was set up anew counts from one.
+        for _ in 0..=OLDER_VIEWS {
+            asking.accept(view("anew", 1));
+        }
+        assert_eq!(owner(&asking), "anew");
+        told.end();
+        let mut changes = 0;
+        while let Some(Event::TopologyChanged) = events.next().await {
+            changes += 1;
+        }
+        assert_eq!(changes, 4, "to new, to unknown, to new, to anew");
+    }
+}
