@@ -7,7 +7,7 @@ use crate::{
     resp::Value,
     server::Server,
     settings::Part,
-    wait::{eventually, holds_within},
+    wait::{eventually, holds_within, joined},
 };
 
 /// Describes a cluster before it starts.
@@ -48,15 +48,7 @@ impl ClusterBuilder {
     pub fn start(self) -> Cluster {
         let count = self.primaries * (1 + self.replicas);
         let start = || self.node.clone().part(Part::ClusterNode).start();
-        let nodes: Vec<Server> = scope(|scope| {
-            let all: Vec<_> = (0..count).map(|_| scope.spawn(start)).collect();
-            all.into_iter()
-                .map(|node| {
-                    node.join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        });
+        let nodes = scope(|scope| joined((0..count).map(|_| scope.spawn(start)).collect()));
         let cluster = Cluster { nodes };
         cluster.join(self.primaries);
         cluster

@@ -1,11 +1,14 @@
 //! A primary, its replicas, and the sentinels that watch them.
 
-use std::{
-    thread::{ScopedJoinHandle, scope},
-    time::Duration,
-};
+use std::{thread::scope, time::Duration};
 
-use crate::{builder::Builder, resp::Value, server::Server, settings::Part, wait::eventually};
+use crate::{
+    builder::Builder,
+    resp::Value,
+    server::Server,
+    settings::Part,
+    wait::{eventually, joined},
+};
 
 /// A primary with replicas and sentinels, all owned by this process.
 ///
@@ -198,15 +201,6 @@ fn primary_port(sentinel: &Server) -> Option<u16> {
     let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", Sentinels::SERVICE];
     let reply = connection.command(&ask).ok()?;
     reply.as_array()?.get(1)?.as_str()?.parse().ok()
-}
-
-fn joined(all: Vec<ScopedJoinHandle<'_, Server>>) -> Vec<Server> {
-    all.into_iter()
-        .map(|one| {
-            one.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-        .collect()
 }
 
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -21,6 +21,15 @@ pub fn eventually(deadline: Duration, what: &str, check: impl FnMut() -> bool) {
     );
 }
 
+/// Waits for threads; one's panic is ours.
+pub(crate) fn joined<T>(all: Vec<thread::ScopedJoinHandle<'_, T>>) -> Vec<T> {
+    let join = |one: thread::ScopedJoinHandle<'_, T>| {
+        one.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    all.into_iter().map(join).collect()
+}
+
 /// Says whether `check` became true within `deadline`.
 pub(crate) fn holds_within(deadline: Duration, mut check: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + deadline;

@@ -76,8 +76,8 @@ impl Flight for Get {
 }
 
 /// Whether what was refused together may be answered one by one.
-fn splits(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Permission | ErrorKind::TryAgain)
+fn splits(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Permission | ErrorKind::TryAgain)
 }
 
 impl Get {
@@ -87,7 +87,7 @@ impl Get {
         keys: &[&Key],
         deadline: Instant,
     ) -> Vec<Result<Option<Bytes>, Error>> {
-        let slots = by_slot(keys.iter().copied(), true);
+        let slots = by_slot(keys.iter().copied());
         let reads: Vec<Command> = slots
             .iter()
             .map(|places| match places[..] {
@@ -107,7 +107,7 @@ impl Get {
                     read.into_iter().map(Option::<Bytes>::from_reply).collect()
                 }
                 (_, Ok(other)) => vec![Err(misread(places.len(), &other)); places.len()],
-                (_, Err(error)) if splits(error.kind()) => {
+                (_, Err(error)) if splits(&error) => {
                     join_all(places.iter().map(|&place| self.one(keys[place], deadline))).await
                 }
                 (_, Err(error)) => vec![Err(error); places.len()],
@@ -130,7 +130,7 @@ impl Get {
             Ok(other) => vec![Err(misread(keys.len(), &other)); keys.len()],
             // One key that may not be read, or is on its way elsewhere, refuses the whole command; its neighbours shall
             // not suffer.
-            Err(error) if splits(error.kind()) && keys.len() > 1 => {
+            Err(error) if splits(&error) && keys.len() > 1 => {
                 join_all(keys.iter().map(|key| self.one(key, deadline))).await
             }
             Err(error) => vec![Err(error); keys.len()],

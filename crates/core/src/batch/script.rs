@@ -93,7 +93,7 @@ impl Flight for Calls {
         if !self.lane.is_cluster() {
             return self.of_slot(&calls, deadline).await;
         }
-        let slots = by_slot(calls.iter().map(|(key, _)| key), true);
+        let slots = by_slot(calls.iter().map(|(key, _)| key));
         let mut calls: Vec<_> = calls.into_iter().map(Some).collect();
         let answers = slots.iter().map(|places| {
             let of_slot: Vec<_> = places

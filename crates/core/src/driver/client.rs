@@ -210,7 +210,7 @@ impl Client {
             }
             ("MGET", keys) if !keys.is_empty() => {
                 let mget = CustomCommand::new_static("MGET", ANYWHERE, false);
-                let padded = convert::padded(keys);
+                let padded = convert::padded(keys).map(convert::value).collect();
                 return match self.custom(mget, padded, &options).await? {
                     Reply::Array(mut values) => {
                         values.truncate(keys.len());
@@ -265,7 +265,10 @@ impl Client {
             // It goes into a list of its own, and cannot fail.
             let _ = match read.arguments() {
                 [key] if read.name() == "GET" => pipeline.get::<(), _>(convert::key(key)).await,
-                keys => pipeline.mget::<(), _>(convert::padded_keys(keys)).await,
+                keys => {
+                    let keys: Vec<_> = convert::padded(keys).map(convert::key).collect();
+                    pipeline.mget::<(), _>(keys).await
+                }
             };
         }
         let all = async { tokio::time::timeout(timeout, pipeline.try_all::<Value>()).await };

@@ -81,28 +81,15 @@ pub(super) fn key(bytes: &Bytes) -> Key {
 /// pub/sub message, also on a RESP3 connection: it swallows the reply, and every later caller gets somebody
 /// else's. A value is enough to set that off, so arrays of those lengths are not asked for: the last key is
 /// repeated, and the caller drops the surplus.
-pub(super) fn padded(keys: &[Bytes]) -> Vec<Value> {
-    let surplus = if (3..6).contains(&keys.len()) {
-        6 - keys.len()
-    } else {
-        0
-    };
-    keys.iter()
-        .chain(std::iter::repeat_n(&keys[keys.len() - 1], surplus))
-        .map(value)
-        .collect()
-}
-
-/// The same as keys.
-pub(super) fn padded_keys(keys: &[Bytes]) -> Vec<Key> {
+pub(super) fn padded(keys: &[Bytes]) -> impl Iterator<Item = &Bytes> {
     let surplus = if (3..6).contains(&keys.len()) {
         6 - keys.len()
     } else {
         0
     };
     let last = keys.last().into_iter();
-    let padding = last.flat_map(|last| std::iter::repeat_n(last, surplus));
-    keys.iter().chain(padding).map(key).collect()
+    keys.iter()
+        .chain(last.flat_map(move |last| std::iter::repeat_n(last, surplus)))
 }
 
 /// What fred answers for a `GET`, or a `MGET` of so many keys.

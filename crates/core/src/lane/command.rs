@@ -128,7 +128,8 @@ impl CommandLane {
         if Instant::now() < deadline {
             // Whoever can read its keys one by one does, and not once more together.
             let comes_apart = |read: &Command, error: &Error| {
-                read.is_batch() && error.kind() == ErrorKind::TryAgain
+                let refused = matches!(error.kind(), ErrorKind::Permission | ErrorKind::TryAgain);
+                read.is_batch() && refused
             };
             let failed = reads.iter().zip(&mut replies).filter(|(read, reply)| {
                 reply.as_ref().is_err_and(|error| !comes_apart(read, error))

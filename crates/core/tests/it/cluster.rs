@@ -345,9 +345,20 @@ async fn keys_on_both_sides_of_a_moving_slot() {
         "{:?}",
         begun.elapsed()
     );
+    let refusals = || {
+        let stats =
+            |node: &russet_testkit::Server| node.info("errorstats").remove("errorstat_TRYAGAIN");
+        let counts = cluster.nodes().iter().filter_map(stats);
+        let counts = counts.filter_map(|stat| stat.strip_prefix("count=")?.parse::<u64>().ok());
+        counts.sum::<u64>()
+    };
     let waiting = async { both().await.unwrap() };
     let moved = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let before = refusals();
+        until(SOON, "it was refused, and waits", async || {
+            refusals() > before
+        })
+        .await;
         tokio::task::block_in_place(|| {
             while migration.step(10) > 0 {}
             migration.finish();
