@@ -243,11 +243,15 @@ async fn heartbeats_follow_a_failover_while_every_worker_is_blocked() {
     redis.server(TEST).spawn_heartbeat(TEST, task).unwrap();
     until(SOON, "it beats", async || beats.load(Ordering::Relaxed) > 3).await;
     // Neither worker runs anything of ours from here on.
-    let blocked = Arc::new(std::sync::Barrier::new(2));
-    let blocker = {
-        let blocked = blocked.clone();
-        tokio::spawn(async move { blocked.wait() })
-    };
+    let [begin, end] = [3, 3].map(|all| Arc::new(std::sync::Barrier::new(all)));
+    let blockers = [(); 2].map(|()| {
+        let (begin, end) = (begin.clone(), end.clone());
+        tokio::spawn(async move {
+            begin.wait();
+            end.wait();
+        })
+    });
+    begin.wait();
     let owner = cluster.primary_of(key.slot());
     let replica = cluster.replica_of(owner);
     owner.kill();
@@ -258,8 +262,10 @@ async fn heartbeats_follow_a_failover_while_every_worker_is_blocked() {
     eventually(Duration::from_secs(1), "it beats again", || {
         beats.load(Ordering::Relaxed) > then + 3
     });
-    blocked.wait();
-    blocker.await.unwrap();
+    end.wait();
+    for blocker in blockers {
+        blocker.await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
