@@ -7,17 +7,18 @@ use russet_codec::{Codec, Payload};
 use russet_core::{BuildError, BuildErrorKind, KeyPart, Namespace};
 
 use crate::cache::Cache;
+use crate::keys::KEYS;
 use crate::outage::OnOutage;
 
 /// Configures a [`Cache`].
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`ttl`](Builder::ttl) | `REDIS_DEFAULT_TTL`, else `RESPONSE_CACHE_TTL`, else 1 hour |
+/// | [`ttl`](Builder::ttl) | `REDIS_DEFAULT_TTL`, else `RESPONSE_CACHE_TTL`, else 1 hour; times the profile's factor |
 /// | [`load_timeout`](Builder::load_timeout) | 30 s |
 /// | [`read_deadline`](Builder::read_deadline) | 250 ms |
 /// | [`codec`](Builder::codec) | MessagePack |
-/// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`] |
+/// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`]; with a strict [`Profile`](russet_core::Profile) [`OnOutage::Error`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<K, V> {
@@ -50,13 +51,16 @@ where
                 load_timeout: Duration::from_secs(30),
                 read_deadline: Duration::from_millis(250),
                 codec: Codec::default(),
-                on_outage: OnOutage::default(),
+                on_outage: match ns.profile().strict {
+                    true => OnOutage::Error,
+                    false => OnOutage::Miss,
+                },
             },
             types: PhantomData,
         }
     }
 
-    /// How long a value lives. At least 1 ms, at most 10 years; no entry is ever without one.
+    /// How long a value lives, before the profile's factor. At least 1 ms, at most 10 years; no entry is ever without one.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = ttl;
         self
@@ -91,7 +95,8 @@ where
     /// # Errors
     /// A wrong name (of the namespace or the cache), a duration outside its bounds, or codec settings that exclude
     /// each other.
-    pub fn build(self) -> Result<Cache<K, V>, BuildError> {
+    pub fn build(mut self) -> Result<Cache<K, V>, BuildError> {
+        self.options.ttl = self.ns.scaled(self.options.ttl);
         let Options {
             ttl,
             load_timeout,
@@ -118,6 +123,7 @@ where
             BuildError::new(BuildErrorKind::Conflict, message)
         })?;
         let stem = self.ns.stem("cache", &self.name)?;
+        self.ns.declare(KEYS, &stem);
         Ok(Cache::new(&self.ns, self.name, stem, self.options))
     }
 }

@@ -8,8 +8,11 @@ pub const CONCERN: Concern = Concern::new("cache", "CACHE_REDIS_URL");
 /// Every kind of key that this crate writes.
 pub const KEYS: &[KeySpec] = &[KeySpec::new(
     "cache",
-    "{prefix}:cache:{cache}:{key}",
+    "{prefix}:cache:{cache}",
+    "{key..}",
     KeyType::String,
     KeyTtl::Configured,
     "One cached value: the codec's header, then the value.",
-)];
+)
+.owner("cache")
+.commands(&["GET", "MGET", "SET", "DEL"])];

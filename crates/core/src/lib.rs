@@ -16,6 +16,7 @@ mod call;
 mod command;
 mod concern;
 mod connections;
+mod declared;
 mod discovery;
 mod driver;
 mod error;
@@ -24,6 +25,7 @@ mod key;
 mod lane;
 mod namespace;
 mod probe;
+mod profile;
 mod push;
 mod redis;
 mod reply;
@@ -34,21 +36,24 @@ mod server_info;
 mod sweep;
 mod telemetry;
 mod topology;
+mod upkeep;
 
 pub use batch::{Batcher, Bounds, Flight, Getter, ScriptCalls};
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use command::{Command, IntoArg, Policy};
 pub use concern::Concern;
+pub use declared::Declared;
 pub use error::{BuildError, BuildErrorKind, Error, ErrorKind};
 pub use event::{Event, Events};
 pub use key::{
-    FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, MAX_NAME_LEN, MAX_PART_LEN, PartWriter,
-    Prefix, SLOTS, Stem, part, slot,
+    Deprecated, FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, MAX_NAME_LEN, MAX_PART_LEN,
+    PartShape, PartSpec, PartWriter, Prefix, SLOTS, Stem, Tier, part, slot,
 };
 pub use lane::{Blocking, Lane};
 pub use namespace::{KEYS, Namespace};
 pub use probe::{Finding, Probe};
+pub use profile::Profile;
 pub use push::{Delivery, GapCause, Subscription, Target};
 pub use redis::Redis;
 pub use reply::{FromReply, Reply};
@@ -59,3 +64,4 @@ pub use server_info::{Product, ServerInfo, Version};
 pub use sweep::{Sweep, Swept};
 pub use telemetry::Operation;
 pub use topology::{Credentials, Endpoint, Login, Tls, Topology};
+pub use upkeep::{UPKEEP, Upkeep, is_wrapped};

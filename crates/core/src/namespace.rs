@@ -1,21 +1,29 @@
 //! A checked prefix bound to a connection: what the concern crates are built from.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::command::{Command, Policy};
 use crate::concern::Concern;
 use crate::error::{BuildError, BuildErrorKind, Error};
-use crate::key::{KeySpec, KeyTtl, KeyType, Prefix, Stem};
+use crate::key::{KeySpec, KeyTtl, KeyType, Prefix, Stem, Tier};
 use crate::lane::Lane;
+use crate::profile::Profile;
 use crate::redis::Redis;
 use crate::server::Server;
 
 /// What core itself keeps in Redis.
 pub const KEYS: &[KeySpec] = &[KeySpec::new(
     "namespace",
-    "{prefix}:namespace:shards",
+    "{prefix}:namespace",
+    "shards",
     KeyType::String,
     KeyTtl::Persistent,
-    "How many shards the namespace's keys are spread over.",
-)];
+    "How many shards the namespace's keys are spread over, in decimal.",
+)
+.value("u16")
+.owner("core")
+.commands(&["SET", "GET"])];
 
 const NAMESPACE: Concern = Concern::new("namespace", "REDIS_URL");
 
@@ -31,11 +39,16 @@ const NAMESPACE: Concern = Concern::new("namespace", "REDIS_URL");
 pub struct Namespace {
     redis: Redis,
     prefix: Prefix,
+    profile: Arc<Profile>,
 }
 
 impl Namespace {
     pub(crate) fn new(redis: Redis, prefix: Prefix) -> Self {
-        Namespace { redis, prefix }
+        Namespace {
+            redis,
+            prefix,
+            profile: Arc::default(),
+        }
     }
 
     /// The same namespace in an environment; see [`Prefix::env`].
@@ -70,7 +83,9 @@ impl Namespace {
         // Not itself in a shard: it says how many there are.
         let unsharded = self.prefix.clone();
         self.prefix = self.prefix.shards(count)?;
-        let key = unsharded.literal_stem("namespace")?.key("shards");
+        let stem = unsharded.literal_stem("namespace")?;
+        self.declare(KEYS, &stem);
+        let key = stem.key("shards");
         let lane = self.redis.default_server().lane(NAMESPACE);
         let record = Command::new("SET")
             .key(&key)
@@ -102,6 +117,37 @@ impl Namespace {
         &self.prefix
     }
 
+    /// The same namespace as one environment has it; see [`Profile`].
+    ///
+    /// # Errors
+    /// [`BuildErrorKind::Limit`](crate::BuildErrorKind::Limit) for a number outside its bounds.
+    pub fn with_profile(mut self, profile: Profile) -> Result<Self, BuildError> {
+        profile.check()?;
+        self.profile = Arc::new(profile);
+        Ok(self)
+    }
+
+    /// What [`with_profile`](Namespace::with_profile) was given.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// How long a key of a tier lives here: its default, times the profile's factor.
+    pub fn ttl(&self, tier: &Tier) -> Duration {
+        self.scaled(tier.default)
+    }
+
+    /// A TTL times the profile's factor.
+    pub fn scaled(&self, ttl: Duration) -> Duration {
+        let seconds = ttl.as_secs_f64() * self.profile.ttl_factor;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// Says that a handle writes these keys under this stem, so that a catalogue of the running system has them.
+    pub fn declare(&self, specs: &'static [KeySpec], stem: &Stem) {
+        self.redis.declarations().note(specs, stem);
+    }
+
     /// The lane on which the commands of a handle run whose keys begin with this stem.
     pub fn on(&self, concern: Concern, stem: &Stem) -> Lane {
         self.server(concern, stem).lane(concern)
@@ -118,6 +164,11 @@ impl Namespace {
     /// The first wrong name, of the namespace or of these.
     pub fn literal_stem(&self, names: &str) -> Result<Stem, BuildError> {
         self.prefix.literal_stem(names)
+    }
+
+    /// The stem of keys that begin with nothing but the prefix; empty for a root namespace without an environment.
+    pub fn root_stem(&self) -> Stem {
+        self.prefix.root_stem()
     }
 
     /// The stem of one handle's keys.

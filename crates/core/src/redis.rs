@@ -10,6 +10,7 @@ use futures_util::future::{join_all, try_join_all};
 use crate::builder::{Builder, Settings};
 use crate::concern::Concern;
 use crate::connections::Connections;
+use crate::declared::{Declarations, Declared};
 use crate::error::{BuildError, Error};
 use crate::key::Prefix;
 use crate::lane::Lane;
@@ -29,6 +30,7 @@ struct Inner {
     routes: Routes,
     settings: Settings,
     connections: Arc<Connections>,
+    declarations: Declarations,
 }
 
 impl Redis {
@@ -80,6 +82,7 @@ impl Redis {
             routes: Routes::start(topology, settings, &connections)?,
             settings,
             connections,
+            declarations: Declarations::default(),
         })))
     }
 
@@ -149,6 +152,15 @@ impl Redis {
     /// How many connections each lane uses now: `command`, `push`, `blocking`, `heartbeat`, `maintenance`.
     pub fn connections(&self) -> BTreeMap<&'static str, usize> {
         self.0.connections.used()
+    }
+
+    /// Every kind of key that handles of this connection have said they write, in the order in which they were made.
+    pub fn declared(&self) -> Vec<Declared> {
+        self.0.declarations.all()
+    }
+
+    pub(crate) fn declarations(&self) -> &Declarations {
+        &self.0.declarations
     }
 
     /// Waits for commands under way, at most this long, then ends every task and socket.

@@ -12,5 +12,6 @@ mod messages;
 mod tls;
 
 pub(crate) use client::{Cause, Client, Failure, Tuning};
+pub(crate) use exposed::is_exposed;
 pub(crate) use messages::{Kind, Pushed};
 pub(crate) use tls::check as check_tls;

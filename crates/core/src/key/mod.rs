@@ -7,6 +7,7 @@ mod shards;
 mod slot;
 mod spec;
 mod stem;
+mod tier;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,11 +19,12 @@ use sha2::Sha256;
 pub use name::MAX_NAME_LEN;
 pub(crate) use name::{check as check_name, check_all as check_names};
 pub(crate) use part::push_hex;
-pub use part::{FromKeyPart, KeyPart, MAX_PART_LEN, PartWriter, part};
+pub use part::{FromKeyPart, KeyPart, MAX_PART_LEN, PartShape, PartWriter, part};
 pub use prefix::Prefix;
 pub use slot::{SLOTS, slot};
-pub use spec::{KeySpec, KeyTtl, KeyType};
+pub use spec::{Deprecated, KeySpec, KeyTtl, KeyType, PartSpec};
 pub use stem::Stem;
+pub use tier::Tier;
 
 /// A checked key: its bytes, and how much of them may be shown.
 ///
@@ -37,6 +39,14 @@ pub struct Key {
 
 impl Key {
     pub(crate) fn new(text: String, literal: usize) -> Self {
+        Key::literal(text, literal)
+    }
+
+    /// A key whose first `literal` bytes are a programmer's words, which logs may show: for whoever makes keys by patterns
+    /// of their own. Values go in by [`PartWriter::write`]; nothing is checked here.
+    ///
+    /// Text that fills its capacity costs no second allocation.
+    pub fn literal(text: String, literal: usize) -> Self {
         // A prefix is a handful of names of at most 256 bytes, so the cast cannot lose anything.
         Key {
             bytes: Bytes::from(text),

@@ -26,8 +26,24 @@ pub const MAX_PART_LEN: usize = 256;
 /// assert_eq!(String::from_key_part("user%3A42").as_deref(), Some("user:42"));
 /// ```
 pub trait KeyPart {
+    /// What text the type makes, whatever the value: two patterns may differ by that alone. An implementation that calls
+    /// [`PartWriter::next_part`] says [`PartShape::Several`].
+    const SHAPE: PartShape = PartShape::Text;
+
     /// Writes the value into `out`, which escapes it.
     fn write_part(&self, out: &mut PartWriter<'_>);
+}
+
+/// What text a [`KeyPart`] type makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PartShape {
+    /// One part, of any text.
+    Text,
+    /// One part of decimal digits, with a minus sign before them or none.
+    Integer,
+    /// Several parts with `:` between them.
+    Several,
 }
 
 /// A value that can be read back from the part that its [`KeyPart`] wrote.
@@ -47,6 +63,13 @@ impl<'a> PartWriter<'a> {
     pub(crate) fn new(out: &'a mut String) -> Self {
         let start = out.len();
         PartWriter { out, start }
+    }
+
+    /// Appends a value to a key's text: escaped, and never empty.
+    pub fn write<P: KeyPart + ?Sized>(value: &P, out: &'a mut String) {
+        let mut writer = PartWriter::new(out);
+        value.write_part(&mut writer);
+        writer.finish();
     }
 
     /// Appends text to the part being written, escaping what a key may not hold.
@@ -124,14 +147,8 @@ impl<'a> PartWriter<'a> {
 /// The text of one value as it stands in a key.
 pub fn part<P: KeyPart + ?Sized>(value: &P) -> String {
     let mut out = String::new();
-    write_part(value, &mut out);
+    PartWriter::write(value, &mut out);
     out
-}
-
-pub(crate) fn write_part<P: KeyPart + ?Sized>(value: &P, out: &mut String) {
-    let mut writer = PartWriter::new(out);
-    value.write_part(&mut writer);
-    writer.finish();
 }
 
 pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
@@ -171,32 +188,42 @@ impl KeyPart for Vec<u8> {
 }
 
 impl<P: KeyPart + ?Sized> KeyPart for &P {
+    const SHAPE: PartShape = P::SHAPE;
+
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
     }
 }
 
 impl<P: KeyPart + ?Sized> KeyPart for Box<P> {
+    const SHAPE: PartShape = P::SHAPE;
+
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
     }
 }
 
 impl<P: KeyPart + ?Sized> KeyPart for std::sync::Arc<P> {
+    const SHAPE: PartShape = P::SHAPE;
+
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
     }
 }
 
 impl<P: KeyPart + ToOwned + ?Sized> KeyPart for std::borrow::Cow<'_, P> {
+    const SHAPE: PartShape = P::SHAPE;
+
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
     }
 }
 
 macro_rules! displayed {
-    ($($type:ty),*) => {$(
+    ($shape:ident: $($type:ty),*) => {$(
         impl KeyPart for $type {
+            const SHAPE: PartShape = PartShape::$shape;
+
             fn write_part(&self, out: &mut PartWriter<'_>) {
                 out.display(self);
             }
@@ -210,13 +237,12 @@ macro_rules! displayed {
         }
     )*};
 }
-displayed!(
-    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char
-);
-displayed!(std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
+displayed!(Integer: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+displayed!(Text: bool, char);
+displayed!(Text: std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
 
 #[cfg(feature = "uuid")]
-displayed!(uuid::Uuid);
+displayed!(Text: uuid::Uuid);
 
 impl FromKeyPart for String {
     fn from_key_part(part: &str) -> Option<Self> {
@@ -233,6 +259,8 @@ impl FromKeyPart for Vec<u8> {
 macro_rules! tuples {
     ($($first:ident $($rest:ident)*;)*) => {$(
         impl<$first: KeyPart, $($rest: KeyPart),*> KeyPart for ($first, $($rest,)*) {
+            const SHAPE: PartShape = PartShape::Several;
+
             #[allow(non_snake_case, reason = "the macro names each field after its type")]
             fn write_part(&self, out: &mut PartWriter<'_>) {
                 let ($first, $($rest,)*) = self;

@@ -119,9 +119,7 @@ impl Prefix {
     /// # Errors
     /// The first wrong name, of the prefix or of these two.
     pub fn stem(&self, use_case: &str, name: &str) -> Result<Stem, BuildError> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
-        }
+        self.check()?;
         check_name("use case", use_case)?;
         check_name(&format!("{use_case} name"), name)?;
         Ok(self.join(&[Some(use_case), self.module.as_deref(), Some(name)]))
@@ -133,11 +131,33 @@ impl Prefix {
     /// # Errors
     /// The first wrong name, of the prefix or of these.
     pub fn literal_stem(&self, names: &str) -> Result<Stem, BuildError> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
-        }
+        self.check()?;
         check_names("stem", names)?;
         Ok(self.join(&[Some(names)]))
+    }
+
+    /// The stem that is the prefix itself; empty for a root prefix without an environment.
+    pub fn root_stem(&self) -> Stem {
+        self.join(&[])
+    }
+
+    /// The hash tag of a value's shard, without its braces, where the prefix has [shards](Prefix::shards): what stands before
+    /// the first value of a key. `part` is the value as [`part`](super::part) writes it.
+    pub fn shard(&self, part: &str) -> Option<&str> {
+        self.shards.as_ref().map(|shards| shards.of(part))
+    }
+
+    /// The module.
+    pub fn module_name(&self) -> Option<&str> {
+        self.module.as_deref()
+    }
+
+    /// Checks what [`env`](Prefix::env) and [`module`](Prefix::module) were given.
+    ///
+    /// # Errors
+    /// The first wrong name.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.fault.clone().map_or(Ok(()), Err)
     }
 
     fn join(&self, last: &[Option<&str>]) -> Stem {

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::part::write_part;
 use super::shards::Shards;
-use super::{Key, KeyPart};
+use super::{Key, KeyPart, PartWriter};
 
 /// A handle's key maker: the literal text that its keys share, checked once; making a key cannot fail.
 ///
@@ -30,7 +29,7 @@ impl Stem {
     pub fn key<P: KeyPart + ?Sized>(&self, value: &P) -> Key {
         let mut text = self.start();
         let at = text.len();
-        write_part(value, &mut text);
+        PartWriter::write(value, &mut text);
         self.shard(&mut text, at);
         self.finish(text)
     }
@@ -43,7 +42,7 @@ impl Stem {
     pub fn tagged<P: KeyPart + ?Sized>(&self, value: &P, attribute: Option<&'static str>) -> Key {
         let mut text = self.start();
         let at = text.len();
-        write_part(value, &mut text);
+        PartWriter::write(value, &mut text);
         if self.shards.is_none() {
             text.insert(at, '{');
             text.push('}');
@@ -69,6 +68,11 @@ impl Stem {
     /// The literal text, without the `:` behind it.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether a shard's tag stands before the first value of its keys.
+    pub fn is_sharded(&self) -> bool {
+        self.shards.is_some()
     }
 
     /// Puts the tag of the value at the text's end before it.
