@@ -9,6 +9,7 @@
 mod builder;
 mod cluster;
 mod name;
+mod rights;
 mod sentinels;
 mod server;
 mod shared;

@@ -11,6 +11,7 @@ use crate::{
     builder::Builder,
     local::Local,
     resp::{Address, Connection, Endpoint, RespError, Value},
+    rights::Rights,
     settings::Settings,
     version::Version,
     wait::eventually,
@@ -83,9 +84,26 @@ impl Server {
         Server { backend, address }
     }
 
-    /// The server's URL: `redis://[:password@]127.0.0.1:port/0`, or `redis+unix://[:password@]/path`.
+    /// The server's URL: `redis://[:password@]127.0.0.1:port/0`, or `redis+unix://[:password@]/path`; with a user where the
+    /// run is under access rules (`RUSSET_TEST_ACL`), unless the server has a password of its own.
     #[must_use]
     pub fn url(&self) -> String {
+        match Rights::of_this_run() {
+            Some(rights) if self.address.password.is_none() => {
+                let address = Address {
+                    user: Some(rights.user),
+                    password: Some(rights.password),
+                    ..self.address.clone()
+                };
+                address.to_url()
+            }
+            _ => self.unrestricted_url(),
+        }
+    }
+
+    /// The URL without a user of the run's access rules: for what a test does to a server besides what it tests.
+    #[must_use]
+    pub fn unrestricted_url(&self) -> String {
         self.address.to_url()
     }
 

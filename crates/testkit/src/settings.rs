@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::rights::Rights;
+
 /// What a builder collected.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
@@ -89,7 +91,9 @@ impl Settings {
         if let Some(password) = &self.password {
             directive(&mut text, "requirepass", &quoted(password));
         }
-        for user in &self.acl_users {
+        let rights = Rights::of_this_run().filter(|_| self.part == Part::Alone);
+        let of_run = rights.iter().flat_map(|rights| &rights.users);
+        for user in self.acl_users.iter().chain(of_run) {
             directive(&mut text, "user", user);
         }
         for (name, value) in &self.config {

@@ -13,6 +13,7 @@ use crate::{
     error::StartError,
     name::unique_name,
     resp::{Connection, Value},
+    rights::Rights,
     server::Server,
 };
 
@@ -28,6 +29,7 @@ pub struct Shared {
 
 struct Inner {
     url: String,
+    unrestricted_url: String,
     /// Held, not used: it lives as long as the process.
     _server: Option<Server>,
 }
@@ -47,13 +49,19 @@ impl Shared {
         static SHARED: LazyLock<Result<Shared, StartError>> = LazyLock::new(|| {
             let given = env::var("RUSSET_TEST_REDIS_URL")
                 .ok()
-                .filter(|url| !url.is_empty());
+                // Somebody's server is not told of users.
+                .filter(|url| !url.is_empty() && Rights::of_this_run().is_none());
             let inner = match given {
-                Some(url) => Inner { url, _server: None },
+                Some(url) => Inner {
+                    unrestricted_url: url.clone(),
+                    url,
+                    _server: None,
+                },
                 None => {
                     let server = Server::builder().try_start()?;
                     Inner {
                         url: server.url(),
+                        unrestricted_url: server.unrestricted_url(),
                         _server: Some(server),
                     }
                 }
@@ -71,6 +79,12 @@ impl Shared {
         &self.inner.url
     }
 
+    /// The URL without a user of the run's access rules; see [`Server::unrestricted_url`].
+    #[must_use]
+    pub fn unrestricted_url(&self) -> &str {
+        &self.inner.unrestricted_url
+    }
+
     /// Makes a name that no other test uses, valid as a namespace; it begins with the test's own name.
     #[must_use]
     pub fn namespace(&self) -> String {
@@ -86,7 +100,7 @@ impl Shared {
     /// When the server cannot be reached or does not answer within ten seconds.
     #[track_caller]
     pub fn command(&self, parts: &[&str]) -> Value {
-        Connection::open(self.url(), Duration::from_secs(10))
+        Connection::open(self.unrestricted_url(), Duration::from_secs(10))
             .and_then(|mut connection| connection.command(parts))
             .unwrap_or_else(|error| {
                 panic!(

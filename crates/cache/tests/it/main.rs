@@ -14,6 +14,7 @@ mod values;
 use std::time::Duration;
 
 use russet_cache::{Cache, Namespace, Redis};
+use russet_core::Lane;
 use russet_testkit::Shared;
 
 /// A namespace of this test's own on the shared server.
@@ -33,4 +34,10 @@ async fn cache() -> Cache<u64, String> {
         .ttl(Duration::from_mins(1))
         .build()
         .unwrap()
+}
+
+/// A lane for what no cache does to its keys, and a test does.
+async fn meddle(url: &str) -> Lane {
+    let redis = Redis::connect(url).await.expect("the server answers");
+    redis.on(russet_cache::CONCERN)
 }

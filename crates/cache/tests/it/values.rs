@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Codec, Error, Format, Inserted, Raw};
 use russet_core::{Command, ErrorKind, Event, Policy, Redis};
-use russet_testkit::Server;
+use russet_testkit::{Server, Shared};
 use serde::{Deserialize, Serialize};
 
-use super::{cache, namespace};
+use super::{cache, meddle, namespace};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct User {
@@ -39,9 +39,8 @@ async fn every_entry_has_the_ttl_of_its_cache_and_expires() {
     let key = ns.stem("cache", "short").unwrap().key("a");
     let started = Instant::now();
     users.insert("a", 1).await.unwrap();
-    let ttl: i64 = ns
-        .redis()
-        .on(russet_cache::CONCERN)
+    let ttl: i64 = meddle(Shared::get().unrestricted_url())
+        .await
         .run(Command::new("PTTL").key(&key), Policy::Idempotent)
         .await
         .unwrap();
@@ -140,8 +139,8 @@ async fn another_key_s_value_is_a_miss_and_ends_its_connection() {
     users.insert(&1, "Alice".to_owned()).await.unwrap();
     let copy = Command::new("COPY").key(&stem.key(&1)).key(&stem.key(&2));
     assert!(
-        ns.redis()
-            .on(russet_cache::CONCERN)
+        meddle(&server.unrestricted_url())
+            .await
             .run::<bool>(copy, Policy::Idempotent)
             .await
             .unwrap()
@@ -165,7 +164,7 @@ async fn a_key_of_another_redis_type_is_an_error() {
     let ns = namespace().await;
     let users = Cache::<u64, String>::builder(&ns, "users").build().unwrap();
     let key = ns.stem("cache", "users").unwrap().key(&1);
-    let lane = ns.redis().on(russet_cache::CONCERN);
+    let lane = meddle(Shared::get().unrestricted_url()).await;
     lane.run::<()>(Command::new("LPUSH").key(&key).arg("x"), Policy::AtMostOnce)
         .await
         .unwrap();
@@ -264,7 +263,7 @@ async fn an_encrypted_value_opens_under_its_own_key_alone() {
     let rename = Command::new("RENAME")
         .key(&stem.key(&7_u64))
         .key(&stem.key(&8_u64));
-    let lane = ns.redis().on(russet_cache::CONCERN);
+    let lane = meddle(Shared::get().unrestricted_url()).await;
     lane.run::<()>(rename, Policy::AtMostOnce).await.unwrap();
     assert_eq!(notes.get(&8).await.unwrap(), None);
 }
