@@ -1,0 +1,192 @@
+//! One pattern of a registry, bound to a prefix: it makes keys.
+
+use std::fmt;
+use std::time::Duration;
+
+use russet_core::{
+    BuildError, BuildErrorKind, Key, KeyPart, KeySpec, KeyTtl, Namespace, PartWriter, Prefix,
+};
+
+use crate::grammar::{Place, fault, segment};
+
+/// How many bytes a value is expected to have; a longer one costs a second allocation.
+const VALUE_LEN: usize = 40;
+
+/// A pattern bound to a prefix. The fields of a `keyspace!` are these; its functions make the keys.
+#[derive(Clone)]
+pub struct Pattern {
+    spec: &'static KeySpec,
+    prefix: Prefix,
+    /// The text before the first value.
+    start: Box<str>,
+    /// The text behind each value.
+    behind: Box<[Box<str>]>,
+    /// How many bytes a key has, with values of the expected length.
+    len: usize,
+    is_sharded: bool,
+    ttl_factor: f64,
+}
+
+impl Pattern {
+    /// What the pattern says.
+    pub fn spec(&self) -> &'static KeySpec {
+        self.spec
+    }
+
+    /// How long its keys live: a tier's default times the factor of the namespace's profile, or what the pattern says;
+    /// nothing for ever, or as long as some handle is configured.
+    pub fn ttl(&self) -> Option<Duration> {
+        match self.spec.ttl {
+            KeyTtl::Tier(tier) => {
+                let seconds = tier.default.as_secs_f64() * self.ttl_factor;
+                Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+            }
+            KeyTtl::Seconds(seconds) => Some(Duration::from_secs(seconds)),
+            _ => None,
+        }
+    }
+
+    fn new(spec: &'static KeySpec, prefix: &Prefix, ttl_factor: f64) -> Result<Self, BuildError> {
+        prefix.check()?;
+        if let Some(fault) = fault(spec) {
+            let message = format!("{}: {fault}", spec.rest);
+            return Err(BuildError::new(BuildErrorKind::Name, message));
+        }
+        let has_values = !spec.parts.is_empty();
+        let is_sharded = has_values && prefix.shard("").is_some();
+        let mut text = prefix.to_string();
+        if !text.is_empty() {
+            text.push(':');
+        }
+        let mut texts = Vec::new();
+        let mut at = 0;
+        while at < spec.rest.len() {
+            // There is no fault in it.
+            let Ok(found) = segment(spec.rest.as_bytes(), at) else {
+                break;
+            };
+            if at > 0 {
+                text.push(':');
+            }
+            match found.place {
+                Place::Name => text.push_str(&spec.rest[found.from..found.to]),
+                Place::Value { tagged, .. } => {
+                    // Where the shard is the tag, no value is.
+                    let is_tag = tagged && !is_sharded;
+                    text.push_str(if is_tag { "{" } else { "" });
+                    texts.push(std::mem::take(&mut text).into_boxed_str());
+                    text.push_str(if is_tag { "}" } else { "" });
+                }
+            }
+            at = found.next;
+        }
+        texts.push(text.into_boxed_str());
+        let start = texts.remove(0);
+        let behind: Box<[Box<str>]> = texts.into();
+        let literal: usize = behind.iter().map(|text| text.len()).sum();
+        Ok(Pattern {
+            spec,
+            prefix: prefix.clone(),
+            len: start.len() + literal + behind.len() * VALUE_LEN,
+            start,
+            behind,
+            is_sharded,
+            ttl_factor,
+        })
+    }
+
+    /// Begins a key; each value follows in its order.
+    #[doc(hidden)]
+    pub fn begin(&self) -> Writing<'_> {
+        let mut text = String::with_capacity(self.len);
+        text.push_str(&self.start);
+        Writing {
+            pattern: self,
+            text,
+            values: 0,
+        }
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = self.prefix.to_string();
+        let between = if prefix.is_empty() { "" } else { ":" };
+        write!(f, "Pattern({prefix}{between}{})", self.spec.rest)
+    }
+}
+
+/// The patterns of a registry, one after the other: what `keyspace!` fills its fields from.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Patterns<'p> {
+    specs: std::slice::Iter<'static, KeySpec>,
+    prefix: &'p Prefix,
+    ttl_factor: f64,
+}
+
+impl<'p> Patterns<'p> {
+    pub fn within(prefix: &'p Prefix, specs: &'static [KeySpec]) -> Self {
+        Patterns {
+            specs: specs.iter(),
+            prefix,
+            ttl_factor: 1.0,
+        }
+    }
+
+    /// In a namespace, which is told of them.
+    ///
+    /// # Errors
+    /// A wrong name of the namespace's.
+    pub fn of(ns: &'p Namespace, specs: &'static [KeySpec]) -> Result<Self, BuildError> {
+        ns.prefix().check()?;
+        ns.declare(specs, &ns.root_stem());
+        Ok(Patterns {
+            ttl_factor: ns.profile().ttl_factor,
+            ..Patterns::within(ns.prefix(), specs)
+        })
+    }
+
+    /// # Errors
+    /// A wrong name, or no pattern left.
+    pub fn take(&mut self) -> Result<Pattern, BuildError> {
+        let none = || BuildError::new(BuildErrorKind::Unsupported, "a keyspace without patterns");
+        let spec = self.specs.next().ok_or_else(none)?;
+        Pattern::new(spec, self.prefix, self.ttl_factor)
+    }
+}
+
+/// A key that is being written.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Writing<'p> {
+    pattern: &'p Pattern,
+    text: String,
+    values: usize,
+}
+
+impl Writing<'_> {
+    #[must_use]
+    pub fn value<P: KeyPart + ?Sized>(mut self, value: &P) -> Self {
+        let at = self.text.len();
+        PartWriter::write(value, &mut self.text);
+        if self.values == 0
+            && self.pattern.is_sharded
+            && let Some(shard) = self.pattern.prefix.shard(&self.text[at..])
+        {
+            let tag = format!("{{{shard}}}:");
+            self.text.insert_str(at, &tag);
+        }
+        if let Some(behind) = self.pattern.behind.get(self.values) {
+            self.text.push_str(behind);
+        }
+        self.values += 1;
+        self
+    }
+
+    pub fn key(mut self) -> Key {
+        // A text that fills its room is taken as it is; the allocator gives the rest back in place.
+        self.text.shrink_to_fit();
+        Key::literal(self.text, self.pattern.start.len())
+    }
+}
