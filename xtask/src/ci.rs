@@ -8,7 +8,7 @@ use std::{
 use crate::{
     Result,
     cargo::{Workspace, cargo},
-    deps, process, tidy,
+    deps, keys, process, tidy,
 };
 
 type Step<'a> = (&'a str, &'a dyn Fn() -> Result);
@@ -25,9 +25,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
         ("no features", &|| cargo_in(workspace, NO_FEATURES, "")),
         // Denied warnings: above all, links that lead nowhere.
         ("doc", &|| cargo_in(workspace, DOC, "-D warnings")),
+        ("keys", &|| keys::document(workspace, true)),
         ("signatures", &|| deps::signatures::run(workspace)),
         // The README's two commands, word for word.
         ("test", &|| cargo_in(workspace, &["xtask", "test"], "")),
+        ("access", &|| {
+            cargo_in(workspace, &["xtask", "keys", "--prove"], "")
+        }),
         ("tour", &|| cargo_in(workspace, &["xtask", "tour"], "")),
     ];
     let mut table = Vec::new();
@@ -80,6 +84,7 @@ const NO_FEATURES: &[&str] = &[
     "--package=russet-codec",
     "--package=russet-core",
     "--package=russet-cache",
+    "--package=russet-keyspace",
     "--no-default-features",
     "--",
     "-D",

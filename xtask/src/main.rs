@@ -12,6 +12,7 @@ mod files;
 mod find;
 mod hold;
 mod images;
+mod keys;
 mod process;
 mod readme;
 mod test;
@@ -117,6 +118,15 @@ enum Command {
     },
     /// Check what no compiler checks: module docs, script headers, key documents, READMEs, white space
     Tidy,
+    /// Write the table of keys in docs/keys.md anew, from what the crates say of their keys
+    Keys {
+        /// Only say whether it is current
+        #[arg(long)]
+        check: bool,
+        /// Run each crate's tests as the user whom the generated access rules describe instead
+        #[arg(long)]
+        prove: bool,
+    },
     /// Write each README.md anew from its crate's src/docs/readme.md
     Readme,
     /// A server from the local binary, held until the input ends: `find` runs this as a child of its own
@@ -156,6 +166,8 @@ impl Command {
             Command::Deps { signatures: true } => done(deps::signatures::run(&workspace)),
             Command::Deps { signatures: false } => done(deps::run(&workspace)),
             Command::Tidy => done(tidy::run(&workspace)),
+            Command::Keys { prove: true, .. } => keys::prove(&workspace),
+            Command::Keys { check, .. } => done(keys::document(&workspace, check)),
             Command::Readme => done(readme::run(&workspace)),
             Command::Hold => done(Ok(())),
         }

@@ -8,7 +8,7 @@ mod doc;
 mod report;
 mod runner;
 
-use std::{process::ExitCode, thread, time::Duration};
+use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use russet_testkit::docker;
 
@@ -39,6 +39,15 @@ pub(crate) struct Options {
     filter: Option<String>,
     /// Full size, optimised.
     is_proof: bool,
+    /// The access rules that the tests are under.
+    rights: Option<Rights>,
+}
+
+/// Access rules, and who the tests are.
+pub(crate) struct Rights {
+    pub(crate) file: PathBuf,
+    /// `name:password`.
+    pub(crate) user: String,
 }
 
 impl From<Args> for Options {
@@ -48,6 +57,7 @@ impl From<Args> for Options {
             server: args.server,
             filter: args.filter,
             is_proof: false,
+            rights: None,
         }
     }
 }
@@ -59,6 +69,18 @@ impl Options {
             server,
             filter: None,
             is_proof: true,
+            rights: None,
+        }
+    }
+
+    /// A crate's tests as a user of its own.
+    pub(crate) fn under(package: &str, rights: Rights) -> Options {
+        Options {
+            packages: vec![package.to_owned()],
+            server: Way::default(),
+            filter: None,
+            is_proof: false,
+            rights: Some(rights),
         }
     }
 }
@@ -71,6 +93,7 @@ struct Plan<'a> {
     is_whole: bool,
     with_containers: bool,
     is_proof: bool,
+    rights: Option<&'a Rights>,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
@@ -87,6 +110,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         packages,
         is_whole,
         is_proof: options.is_proof,
+        rights: options.rights.as_ref(),
     };
     let binaries = build::test_binaries(&plan)?;
     let runner = Runner {
@@ -168,6 +192,11 @@ impl Plan<'_> {
         self.found.export(command);
         if self.is_proof {
             command.env("RUSSET_PROOF", "1");
+        }
+        if let Some(rights) = self.rights {
+            command
+                .env("RUSSET_TEST_ACL", &rights.file)
+                .env("RUSSET_TEST_USER", &rights.user);
         }
     }
 }
