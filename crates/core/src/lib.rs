@@ -47,8 +47,8 @@ pub use declared::Declared;
 pub use error::{BuildError, BuildErrorKind, Error, ErrorKind};
 pub use event::{Event, Events};
 pub use key::{
-    Deprecated, FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, MAX_NAME_LEN, MAX_PART_LEN,
-    PartShape, PartSpec, PartWriter, Prefix, SLOTS, Stem, Tier, part, slot,
+    Deprecated, FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, KeyWriter, MAX_NAME_LEN,
+    MAX_PART_LEN, PartShape, PartSpec, PartWriter, Prefix, SLOTS, Stem, Tier, part, slot,
 };
 pub use lane::{Blocking, Lane};
 pub use namespace::{KEYS, Namespace};

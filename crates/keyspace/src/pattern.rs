@@ -4,13 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use russet_core::{
-    BuildError, BuildErrorKind, Key, KeyPart, KeySpec, KeyTtl, Namespace, PartWriter, Prefix,
+    BuildError, BuildErrorKind, Key, KeyPart, KeySpec, KeyTtl, KeyWriter, Namespace, Prefix,
 };
 
 use crate::grammar::{Place, fault, segment};
-
-/// How many bytes a value is expected to have; a longer one costs a second allocation.
-const VALUE_LEN: usize = 40;
 
 /// A pattern bound to a prefix. The fields of a `keyspace!` are these; its functions make the keys.
 #[derive(Clone)]
@@ -21,8 +18,6 @@ pub struct Pattern {
     start: Box<str>,
     /// The text behind each value.
     behind: Box<[Box<str>]>,
-    /// How many bytes a key has, with values of the expected length.
-    len: usize,
     is_sharded: bool,
     ttl_factor: f64,
 }
@@ -82,14 +77,11 @@ impl Pattern {
         }
         texts.push(text.into_boxed_str());
         let start = texts.remove(0);
-        let behind: Box<[Box<str>]> = texts.into();
-        let literal: usize = behind.iter().map(|text| text.len()).sum();
         Ok(Pattern {
             spec,
             prefix: prefix.clone(),
-            len: start.len() + literal + behind.len() * VALUE_LEN,
             start,
-            behind,
+            behind: texts.into(),
             is_sharded,
             ttl_factor,
         })
@@ -97,12 +89,13 @@ impl Pattern {
 
     /// Begins a key; each value follows in its order.
     #[doc(hidden)]
+    #[inline]
     pub fn begin(&self) -> Writing<'_> {
-        let mut text = String::with_capacity(self.len);
-        text.push_str(&self.start);
+        let mut writer = KeyWriter::new();
+        writer.text(&self.start);
         Writing {
             pattern: self,
-            text,
+            writer,
             values: 0,
         }
     }
@@ -161,32 +154,30 @@ impl<'p> Patterns<'p> {
 #[derive(Debug)]
 pub struct Writing<'p> {
     pattern: &'p Pattern,
-    text: String,
+    writer: KeyWriter,
     values: usize,
 }
 
 impl Writing<'_> {
     #[must_use]
     pub fn value<P: KeyPart + ?Sized>(mut self, value: &P) -> Self {
-        let at = self.text.len();
-        PartWriter::write(value, &mut self.text);
+        let at = self.writer.len();
+        self.writer.value(value);
         if self.values == 0
             && self.pattern.is_sharded
-            && let Some(shard) = self.pattern.prefix.shard(&self.text[at..])
+            && let Some(shard) = self.pattern.prefix.shard(&self.writer.as_str()[at..])
         {
-            let tag = format!("{{{shard}}}:");
-            self.text.insert_str(at, &tag);
+            self.writer.insert(at, shard);
         }
         if let Some(behind) = self.pattern.behind.get(self.values) {
-            self.text.push_str(behind);
+            self.writer.text(behind);
         }
         self.values += 1;
         self
     }
 
-    pub fn key(mut self) -> Key {
-        // A text that fills its room is taken as it is; the allocator gives the rest back in place.
-        self.text.shrink_to_fit();
-        Key::literal(self.text, self.pattern.start.len())
+    #[inline]
+    pub fn key(self) -> Key {
+        self.writer.finish(self.pattern.start.len())
     }
 }

@@ -8,6 +8,7 @@ mod slot;
 mod spec;
 mod stem;
 mod tier;
+mod writer;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -25,6 +26,7 @@ pub use slot::{SLOTS, slot};
 pub use spec::{Deprecated, KeySpec, KeyTtl, KeyType, PartSpec};
 pub use stem::Stem;
 pub use tier::Tier;
+pub use writer::KeyWriter;
 
 /// A checked key: its bytes, and how much of them may be shown.
 ///
@@ -38,18 +40,11 @@ pub struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(text: String, literal: usize) -> Self {
-        Key::literal(text, literal)
-    }
-
-    /// A key whose first `literal` bytes are a programmer's words, which logs may show: for whoever makes keys by patterns
-    /// of their own. Values go in by [`PartWriter::write`]; nothing is checked here.
-    ///
-    /// Text that fills its capacity costs no second allocation.
-    pub fn literal(text: String, literal: usize) -> Self {
+    #[inline]
+    pub(crate) fn new(bytes: Bytes, literal: usize) -> Self {
         // A prefix is a handful of names of at most 256 bytes, so the cast cannot lose anything.
         Key {
-            bytes: Bytes::from(text),
+            bytes,
             literal: u32::try_from(literal).unwrap_or(u32::MAX),
         }
     }

@@ -52,6 +52,20 @@ pub trait FromKeyPart: Sized {
     fn from_key_part(part: &str) -> Option<Self>;
 }
 
+/// The bytes that are written as they are, and are a character each.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(
+            byte,
+            b'%' | b':' | b'{' | b'}' | b'*' | b'?' | b'[' | b']' | b'\\'
+        );
+        byte += 1;
+    }
+    plain
+};
+
 /// Takes a key part's text and writes it escaped.
 #[derive(Debug)]
 pub struct PartWriter<'a> {
@@ -60,20 +74,18 @@ pub struct PartWriter<'a> {
 }
 
 impl<'a> PartWriter<'a> {
+    #[inline]
     pub(crate) fn new(out: &'a mut String) -> Self {
         let start = out.len();
         PartWriter { out, start }
     }
 
-    /// Appends a value to a key's text: escaped, and never empty.
-    pub fn write<P: KeyPart + ?Sized>(value: &P, out: &'a mut String) {
-        let mut writer = PartWriter::new(out);
-        value.write_part(&mut writer);
-        writer.finish();
-    }
-
     /// Appends text to the part being written, escaping what a key may not hold.
     pub fn text(&mut self, text: &str) {
+        if text.bytes().all(|byte| PLAIN[usize::from(byte)]) {
+            self.out.push_str(text);
+            return;
+        }
         let mut clean = 0;
         for (at, c) in text.char_indices() {
             if c == '%' || name::is_reserved(c) {
@@ -120,15 +132,25 @@ impl<'a> PartWriter<'a> {
         self.start = self.out.len();
     }
 
+    #[inline]
     pub(crate) fn finish(mut self) {
         self.seal();
     }
 
+    #[inline]
     fn seal(&mut self) {
         let len = self.out.len() - self.start;
+        if len == 0 || len > MAX_PART_LEN {
+            self.replace(len);
+        }
+    }
+
+    /// Writes what stands for an empty value or a long one.
+    #[cold]
+    fn replace(&mut self, len: usize) {
         if len == 0 {
             self.out.push_str("%-");
-        } else if len > MAX_PART_LEN {
+        } else {
             let digest = Sha256::digest(&self.out.as_bytes()[self.start..]);
             self.out.truncate(self.start);
             self.out.push_str("%h");
@@ -147,7 +169,9 @@ impl<'a> PartWriter<'a> {
 /// The text of one value as it stands in a key.
 pub fn part<P: KeyPart + ?Sized>(value: &P) -> String {
     let mut out = String::new();
-    PartWriter::write(value, &mut out);
+    let mut writer = PartWriter::new(&mut out);
+    value.write_part(&mut writer);
+    writer.finish();
     out
 }
 
@@ -219,15 +243,8 @@ impl<P: KeyPart + ToOwned + ?Sized> KeyPart for std::borrow::Cow<'_, P> {
     }
 }
 
-macro_rules! displayed {
-    ($shape:ident: $($type:ty),*) => {$(
-        impl KeyPart for $type {
-            const SHAPE: PartShape = PartShape::$shape;
-
-            fn write_part(&self, out: &mut PartWriter<'_>) {
-                out.display(self);
-            }
-        }
+macro_rules! read_back {
+    ($type:ty) => {
         impl FromKeyPart for $type {
             fn from_key_part(part: &str) -> Option<Self> {
                 let value: Self = unescape(part)?.parse().ok()?;
@@ -235,14 +252,42 @@ macro_rules! displayed {
                 (self::part(&value) == part).then_some(value)
             }
         }
+    };
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl KeyPart for $type {
+            const SHAPE: PartShape = PartShape::Integer;
+
+            fn write_part(&self, out: &mut PartWriter<'_>) {
+                // Nothing in a number wants to be escaped.
+                out.out.push_str(itoa::Buffer::new().format(*self));
+            }
+        }
+        read_back!($type);
     )*};
 }
-displayed!(Integer: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
-displayed!(Text: bool, char);
-displayed!(Text: std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
+
+macro_rules! displayed {
+    ($($type:ty),*) => {$(
+        impl KeyPart for $type {
+            fn write_part(&self, out: &mut PartWriter<'_>) {
+                out.display(self);
+            }
+        }
+        read_back!($type);
+    )*};
+}
+
+integers!(
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize
+);
+displayed!(bool, char);
+displayed!(std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
 
 #[cfg(feature = "uuid")]
-displayed!(Text: uuid::Uuid);
+displayed!(uuid::Uuid);
 
 impl FromKeyPart for String {
     fn from_key_part(part: &str) -> Option<Self> {

@@ -141,8 +141,8 @@ impl Prefix {
         self.join(&[])
     }
 
-    /// The hash tag of a value's shard, without its braces, where the prefix has [shards](Prefix::shards): what stands before
-    /// the first value of a key. `part` is the value as [`part`](super::part) writes it.
+    /// What stands before the first value of a key where the prefix has [shards](Prefix::shards): the hash tag of the value's
+    /// shard and a `:`, as `{18}:`. `part` is the value as [`part`](super::part) writes it.
     pub fn shard(&self, part: &str) -> Option<&str> {
         self.shards.as_ref().map(|shards| shards.of(part))
     }

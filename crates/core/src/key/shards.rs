@@ -18,10 +18,14 @@ pub(super) struct Shards(Arc<[String]>);
 impl Shards {
     /// `count` must be one of [`COUNTS`].
     pub(super) fn new(count: u16) -> Self {
-        Shards((0..count).map(|at| tag(at, count)).collect())
+        Shards(
+            (0..count)
+                .map(|at| format!("{{{}}}:", tag(at, count)))
+                .collect(),
+        )
     }
 
-    /// The tag of a value, as it stands in keys.
+    /// The tag of a value, as it stands before it: `{18}:`.
     pub(super) fn of(&self, part: &str) -> &str {
         let count = self.0.len();
         let at = usize::from(slot(part.as_bytes())) * count / usize::from(SLOTS);
@@ -58,7 +62,8 @@ mod tests {
             let shards = Shards::new(count);
             assert_eq!(shards.0.len(), usize::from(count));
             for (at, tag) in shards.0.iter().enumerate() {
-                let share = usize::from(slot(tag.as_bytes())) * usize::from(count);
+                let share =
+                    usize::from(slot(format!("{tag}value").as_bytes())) * usize::from(count);
                 assert_eq!(share / usize::from(SLOTS), at, "{tag} of {count}");
             }
         }
@@ -66,8 +71,8 @@ mod tests {
         let tags = [
             "18", "7", "50", "19", "33", "51", "106", "5", "49", "107", "4", "48",
         ];
-        assert_eq!(*Shards::new(12).0, tags.map(str::to_owned));
-        assert_eq!(Shards::new(12).of("user:42"), "48");
+        assert_eq!(*Shards::new(12).0, tags.map(|tag| format!("{{{tag}}}:")));
+        assert_eq!(Shards::new(12).of("user:42"), "{48}:");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::shards::Shards;
-use super::{Key, KeyPart, PartWriter};
+use super::{Key, KeyPart, KeyWriter};
 
 /// A handle's key maker: the literal text that its keys share, checked once; making a key cannot fail.
 ///
@@ -27,11 +27,11 @@ impl Stem {
     /// The key of one value: `<stem>:<value>`, the value escaped; `<stem>:{<shard>}:<value>` in a namespace with
     /// [shards](crate::Namespace::shards).
     pub fn key<P: KeyPart + ?Sized>(&self, value: &P) -> Key {
-        let mut text = self.start();
-        let at = text.len();
-        PartWriter::write(value, &mut text);
-        self.shard(&mut text, at);
-        self.finish(text)
+        let mut writer = self.start();
+        let at = writer.len();
+        writer.value(value);
+        self.shard(&mut writer, at);
+        writer.finish(at)
     }
 
     /// The key of one value whose hash tag is that value: `<stem>:{<value>}`, with `:<attribute>` if given; with shards
@@ -40,19 +40,22 @@ impl Stem {
     /// Keys of the same value live in one cluster slot, whatever their attribute, so that one script may
     /// touch them together. `attribute` is literal text of the crate that calls, not a run-time value.
     pub fn tagged<P: KeyPart + ?Sized>(&self, value: &P, attribute: Option<&'static str>) -> Key {
-        let mut text = self.start();
-        let at = text.len();
-        PartWriter::write(value, &mut text);
-        if self.shards.is_none() {
-            text.insert(at, '{');
-            text.push('}');
+        let mut writer = self.start();
+        let at = writer.len();
+        let is_tag = self.shards.is_none();
+        if is_tag {
+            writer.text("{");
         }
-        self.shard(&mut text, at);
+        writer.value(value);
+        if is_tag {
+            writer.text("}");
+        }
+        self.shard(&mut writer, at);
         if let Some(attribute) = attribute {
-            text.push(':');
-            text.push_str(attribute);
+            writer.text(":");
+            writer.text(attribute);
         }
-        self.finish(text)
+        writer.finish(at)
     }
 
     /// The part of a raw key behind this stem: what [`FromKeyPart`](super::FromKeyPart) reads.
@@ -76,23 +79,18 @@ impl Stem {
     }
 
     /// Puts the tag of the value at the text's end before it.
-    fn shard(&self, text: &mut String, at: usize) {
+    fn shard(&self, writer: &mut KeyWriter, at: usize) {
         if let Some(shards) = &self.shards {
-            let tag = format!("{{{}}}:", shards.of(&text[at..]));
-            text.insert_str(at, &tag);
+            let tag = shards.of(&writer.as_str()[at..]);
+            writer.insert(at, tag);
         }
     }
 
-    fn start(&self) -> String {
-        // Most ids are short; one allocation is then enough.
-        let mut text = String::with_capacity(self.text.len() + 40);
-        text.push_str(&self.text);
-        text.push(':');
-        text
-    }
-
-    fn finish(&self, text: String) -> Key {
-        Key::new(text, self.text.len() + 1)
+    fn start(&self) -> KeyWriter {
+        let mut writer = KeyWriter::new();
+        writer.text(&self.text);
+        writer.text(":");
+        writer
     }
 }
 
