@@ -174,6 +174,8 @@ macro_rules! keyspace {
             )+
         }
 
+        // Some hundred patterns have many pairs.
+        #[allow(long_running_const_eval)]
         const _: () = {
             $crate::__private::check($Keys::KEYS);
             // What is stored is a type that exists.

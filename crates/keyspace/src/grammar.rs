@@ -206,10 +206,21 @@ const fn is_name(text: &[u8], from: usize, to: usize) -> bool {
 
 /// Whether a key may be one of both. Patterns with a fault collide with nothing.
 pub(crate) const fn collide(a: &KeySpec, b: &KeySpec) -> bool {
-    meet(
-        Rest::new(a.rest.as_bytes(), Shapes::Of(a.parts)),
-        Rest::new(b.rest.as_bytes(), Shapes::Of(b.parts)),
-    )
+    !differ_in_names(a.rest.as_bytes(), b.rest.as_bytes())
+        && meet(
+            Rest::new(a.rest.as_bytes(), Shapes::Of(a.parts)),
+            Rest::new(b.rest.as_bytes(), Shapes::Of(b.parts)),
+        )
+}
+
+/// Whether two patterns differ before either has a value: nearly all pairs do, and the compiler is slow.
+const fn differ_in_names(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] && a[i] != b'{' {
+        i += 1;
+    }
+    let (a_is_value, b_is_value) = (i < a.len() && a[i] == b'{', i < b.len() && b[i] == b'{');
+    !a_is_value && !b_is_value && (i < a.len() || i < b.len())
 }
 
 /// The shapes of a pattern's values, in their order; any text where nobody said.
@@ -304,7 +315,7 @@ const fn touch(a: Rest<'_>, left: Segment, b: Rest<'_>, right: Segment) -> bool 
         (Place::Value { tagged, .. }, Place::Name) => {
             !tagged && admits(a.shape(), b_text, right.from, right.to)
         }
-        // A tag's braces stand in no other part, but for those of a tuple that is a tag: its first and its last part.
+        // A tag's braces stand in no other part; those of a tuple that is a tag stand in its first and its last part.
         (
             Place::Value {
                 tagged: one,
@@ -314,7 +325,7 @@ const fn touch(a: Rest<'_>, left: Segment, b: Rest<'_>, right: Segment) -> bool 
                 tagged: other,
                 several: others,
             },
-        ) => one == other || ones || others,
+        ) => one == other || (one && ones) || (other && others),
     }
 }
 

@@ -8,4 +8,6 @@
 
 mod acl;
 mod golden;
+mod large;
+mod properties;
 mod running;
