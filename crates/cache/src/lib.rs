@@ -17,4 +17,4 @@ pub use load::Cx;
 pub use outage::OnOutage;
 pub use russet_codec as codec;
 pub use russet_codec::{Codec, Format, Payload, Raw};
-pub use russet_core::{BuildError, Error, KeyPart, Namespace, Redis};
+pub use russet_core::{BuildError, Error, KeyPart, Namespace, Profile, Redis};

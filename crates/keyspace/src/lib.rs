@@ -15,8 +15,8 @@ pub use catalogue::{Catalogue, Found};
 pub use described::{Described, Part, Place, Segment, Ttl};
 pub use pattern::Pattern;
 pub use russet_core::{
-    BuildError, Concern, Deprecated, Error, Key, KeyPart, KeySpec, KeyTtl, KeyType, Namespace,
-    PartShape, PartSpec, Prefix, Profile, Redis, Tier,
+    BuildError, Command, Concern, Deprecated, Error, Key, KeyPart, KeySpec, KeyTtl, KeyType,
+    Namespace, PartShape, PartSpec, Policy, Prefix, Profile, Redis, Tier,
 };
 pub use verdict::{Complaint, Seen};
 

@@ -5,3 +5,5 @@ pub use russet_cache as cache;
 pub use russet_codec as codec;
 pub use russet_core as core;
 pub use russet_core::{BuildError, Error, ErrorKind, Namespace, Redis};
+#[cfg(feature = "keyspace")]
+pub use russet_keyspace as keyspace;

@@ -9,6 +9,7 @@
 mod flight;
 mod keys;
 mod outage;
+mod profile;
 mod values;
 
 use std::time::Duration;

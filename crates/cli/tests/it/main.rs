@@ -8,6 +8,7 @@
 
 use std::process::{Command, Output};
 
+use russet_keyspace::{Catalogue, Prefix};
 use russet_testkit::Server;
 
 fn russet(arguments: &[&str]) -> Output {
@@ -99,8 +100,49 @@ fn access_rules_that_a_server_takes() {
     assert!(away.contains("cannot be reached"), "{away}");
 }
 
+mod declared {
+    use russet_keyspace::{Concern, KeyTtl, keyspace};
+
+    const APP: Concern = Concern::new("app", "APP_REDIS_URL");
+
+    keyspace! {
+        /// A service's keys.
+        pub(crate) struct Shop;
+
+        /// A user's profile.
+        profile(user: u64) -> String<u8> {
+            pattern: "user:{user}:profile",
+            concern: APP,
+            owner: "accounts",
+            ttl: KeyTtl::Seconds(60),
+            commands: ["GET", "SET"],
+            deprecated: "2026-11" => "profile:v2:{user}",
+        }
+    }
+}
+
 #[test]
 fn a_catalogue_of_a_file() {
-    let wrong = refused(&["keys", "--catalogue", "/nowhere.json", "docs"]);
-    assert!(wrong.contains("/nowhere.json"), "{wrong}");
+    let prefix = Prefix::new("shop").unwrap();
+    let catalogue = Catalogue::new()
+        .with(&prefix, declared::Shop::KEYS)
+        .unwrap();
+    let file = std::env::temp_dir().join(format!("russet-keys-{}.json", std::process::id()));
+    std::fs::write(&file, catalogue.to_json()).unwrap();
+    let keys = ["keys", "--catalogue", file.to_str().unwrap()];
+    let docs = said(&[&keys[..], &["docs"]].concat());
+    assert!(
+        docs.contains("**deprecated** since 2026-11: use `profile:v2:{user}`"),
+        "{docs}"
+    );
+    let found = said(&[&keys[..], &["find", "shop:user:7:profile"]].concat());
+    assert!(found.contains("user     7\n"), "{found}");
+    let acl = said(&[&keys[..], &["acl"]].concat());
+    assert!(
+        acl.starts_with("user app_user off ~shop:user:*:profile -@all "),
+        "{acl}"
+    );
+    std::fs::remove_file(&file).unwrap();
+    let gone = refused(&[&keys[..], &["docs"]].concat());
+    assert!(gone.contains(keys[2]), "{gone}");
 }

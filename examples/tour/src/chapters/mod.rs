@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod expiry;
 pub(crate) mod herd;
 pub(crate) mod keys;
+pub(crate) mod keyspace;
 pub(crate) mod outage;
 pub(crate) mod user;
 pub(crate) mod values;
