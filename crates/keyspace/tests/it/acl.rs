@@ -1,5 +1,8 @@
 //! Access rules on a real server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use russet_core::{Command, ErrorKind, KeySpec, Policy};
 use russet_keyspace::{Acl, Catalogue, Concern, KeyTtl, KeyType, Prefix, Redis};
 use russet_testkit::Server;
@@ -56,7 +59,29 @@ async fn server() -> (Server, Redis) {
 async fn every_user_may_do_its_own_and_nothing_else_says_the_server() {
     let (server, redis) = server().await;
     let catalogue = catalogue();
+    // Meanwhile nobody can log in as one of those who are asked about, whatever password the rules have.
+    let (watched, done) = (Arc::new(server), Arc::new(AtomicBool::new(false)));
+    let watch = std::thread::spawn({
+        let (server, done) = (watched.clone(), done.clone());
+        move || {
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                let users = server.command(&["ACL", "LIST"]);
+                let users = users.as_array().unwrap().iter();
+                for user in users.filter_map(|user| user.as_str()) {
+                    if user.contains("russet-check") {
+                        assert!(user.contains(" off "), "{user}");
+                        seen += 1;
+                    }
+                }
+            }
+            seen
+        }
+    });
     let checks = acl(&catalogue).check(&catalogue, &redis).await.unwrap();
+    done.store(true, Ordering::Relaxed);
+    assert!(watch.join().unwrap() > 0, "it was looked at in time");
+    let server = watched;
     assert!(checks.hold(), "{checks}");
     assert!(checks.unknown().is_empty(), "{checks}");
     for (user, least) in [

@@ -27,6 +27,14 @@ keyspace! {
         commands: ["GET", "SET"],
     }
 
+    /// How often a user called an endpoint.
+    calls(user: u64, endpoint: str) -> String<u64> {
+        pattern: "rate:{user}:{endpoint}",
+        concern: APP,
+        owner: "api",
+        ttl: KeyTtl::Seconds(60),
+    }
+
     /// What two users tell each other.
     chat(users: (u32, u32)) -> List<String> {
         pattern: "chat:{{users..}}:log",
@@ -61,7 +69,8 @@ async fn a_keyspace_makes_keys_that_redis_and_the_catalogue_know() {
     assert_eq!(name, "Ada");
 
     let catalogue = Catalogue::of(ns.redis()).unwrap();
-    assert_eq!(catalogue.all().len(), 2);
+    assert_eq!(catalogue.all().len(), 3);
+    assert_eq!(ns.redis().declared().len(), 3, "once each");
     let found = catalogue.find(key.as_bytes()).unwrap();
     assert_eq!(found.described().owner, "accounts");
     assert_eq!(found.value("user"), Some("7"));
@@ -87,6 +96,13 @@ async fn shards_stand_before_the_first_value() {
     assert_eq!(text(&key), format!("{}:user:{shard}7:profile", ns.prefix()));
     let shard = ns.prefix().shard("1:2").unwrap();
     assert_eq!(text(&chat), format!("{}:chat:{shard}1:2:log", ns.prefix()));
+    let calls = shop.calls(&7, "a:b");
+    let shard = ns.prefix().shard("7").unwrap();
+    assert_eq!(
+        text(&calls),
+        format!("{}:rate:{shard}7:a%3Ab", ns.prefix()),
+        "one tag a key"
+    );
     let catalogue = Catalogue::of(ns.redis()).unwrap();
     for (key, value) in [(&key, ("user", "7")), (&chat, ("users", "1:2"))] {
         let found = catalogue.find(key.as_bytes()).unwrap();
