@@ -18,6 +18,7 @@ use crate::outage::OnOutage;
 /// | [`load_timeout`](Builder::load_timeout) | 30 s |
 /// | [`read_deadline`](Builder::read_deadline) | 250 ms |
 /// | [`codec`](Builder::codec) | MessagePack |
+/// | [`max_value`](Builder::max_value) | 1 MiB |
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`]; with a strict [`Profile`](russet_core::Profile) [`OnOutage::Error`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -34,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) load_timeout: Duration,
     pub(crate) read_deadline: Duration,
     pub(crate) codec: Codec,
+    pub(crate) max_value: usize,
     pub(crate) on_outage: OnOutage,
 }
 
@@ -51,10 +53,8 @@ where
                 load_timeout: Duration::from_secs(30),
                 read_deadline: Duration::from_millis(250),
                 codec: Codec::default(),
-                on_outage: match ns.profile().strict {
-                    true => OnOutage::Error,
-                    false => OnOutage::Miss,
-                },
+                max_value: 1 << 20,
+                on_outage: OnOutage::of(ns),
             },
             types: PhantomData,
         }
@@ -84,6 +84,13 @@ where
         self
     }
 
+    /// How many bytes a stored value may have, its header among them; a longer one is an error of the insert. One that is very
+    /// long stalls everybody who shares the connection.
+    pub fn max_value(mut self, bytes: usize) -> Self {
+        self.options.max_value = bytes;
+        self
+    }
+
     /// What callers see while Redis is away.
     pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
         self.options.on_outage = on_outage;
@@ -97,27 +104,9 @@ where
     /// each other.
     pub fn build(mut self) -> Result<Cache<K, V>, BuildError> {
         self.options.ttl = self.ns.scaled(self.options.ttl);
-        let Options {
-            ttl,
-            load_timeout,
-            read_deadline,
-            ..
-        } = self.options;
-        let least = Duration::from_millis(1);
-        let most = Duration::from_hours(10 * 365 * 24);
-        for (what, value) in [
-            ("ttl", ttl),
-            ("load timeout", load_timeout),
-            ("read deadline", read_deadline),
-        ] {
-            if !(least..=most).contains(&value) {
-                let message = format!(
-                    "the {what} of cache {:?} is {value:?}; it must be between 1ms and 10 years",
-                    self.name
-                );
-                return Err(BuildError::new(BuildErrorKind::Limit, message));
-            }
-        }
+        check_ttl("ttl", &self.name, self.options.ttl)?;
+        check_ttl("load timeout", &self.name, self.options.load_timeout)?;
+        check_ttl("read deadline", &self.name, self.options.read_deadline)?;
         self.options.codec.check().map_err(|error| {
             let message = format!("the codec of cache {:?}: {error}", self.name);
             BuildError::new(BuildErrorKind::Conflict, message)
@@ -126,4 +115,18 @@ where
         self.ns.declare(KEYS, &stem);
         Ok(Cache::new(&self.ns, self.name, stem, self.options))
     }
+}
+
+/// Whether a duration is one that a cache can do with.
+pub(crate) fn check_ttl(what: &str, cache: &str, ttl: Duration) -> Result<(), BuildError> {
+    let (least, most) = (
+        Duration::from_millis(1),
+        Duration::from_hours(10 * 365 * 24),
+    );
+    if (least..=most).contains(&ttl) {
+        return Ok(());
+    }
+    let message =
+        format!("the {what} of cache {cache:?} is {ttl:?}; it must be between 1ms and 10 years");
+    Err(BuildError::new(BuildErrorKind::Limit, message))
 }

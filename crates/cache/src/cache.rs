@@ -1,47 +1,30 @@
 //! The handle.
 
-use std::any::Any;
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use russet_codec::{DecodeError, Payload};
-use russet_core::{Bytes, Command, Error, Key, KeyPart, Lane, Namespace, Policy, Stem, part};
+use russet_codec::Payload;
+use russet_core::{Error, FromKeyPart, Key, KeyPart, Namespace, Pace, ServerInfo, Stem};
 
-use crate::builder::{Builder, Options};
+use crate::builder::{Builder, Options, check_ttl};
 use crate::error::LoadError;
-use crate::flight::{Flights, Landing, Leader, Seat};
-use crate::keys::CONCERN;
-use crate::load::Cx;
-use crate::wire;
+use crate::flight::{Landing, Seat};
+use crate::insert::{Insert, Inserted};
+use crate::load::{Cx, bulk, lead};
+use crate::matching::Keys;
+use crate::remove::Removed;
+use crate::stats::Stats;
+use crate::store::Store;
 
 /// A named cache of `V` by `K`. Cheap to clone; all clones share loads.
 ///
 /// Do not wrap it in a lock: every method takes `&self`.
 pub struct Cache<K, V> {
-    shared: Arc<Shared<V>>,
+    store: Arc<Store<V>>,
     key: PhantomData<fn(K)>,
-}
-
-struct Shared<V> {
-    name: String,
-    stem: Stem,
-    reads: Lane,
-    writes: Lane,
-    options: Options,
-    flights: Arc<Flights<V>>,
-}
-
-/// What became of an insert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Inserted {
-    /// Redis holds the value.
-    Stored,
-    /// Redis is away; nothing is stored, as far as is known.
-    Skipped,
 }
 
 impl<K, V> Cache<K, V>
@@ -55,28 +38,28 @@ where
     }
 
     pub(crate) fn new(ns: &Namespace, name: String, stem: Stem, options: Options) -> Self {
-        let writes = ns.on(CONCERN, &stem);
-        let reads = writes.clone().deadline(options.read_deadline);
         Cache {
-            shared: Arc::new(Shared {
-                name,
-                stem,
-                reads,
-                writes,
-                options,
-                flights: Arc::new(Flights::new()),
-            }),
+            store: Arc::new(Store::new(ns, name, stem, options)),
             key: PhantomData,
         }
     }
 
-    /// The cached value, or `None` if there is none that can be read. One `GET`.
+    fn place<Q>(&self, key: &Q) -> Key
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        self.store.stem.key(key)
+    }
+
+    /// The cached value, or `None` if there is none that can be read. One `GET`; reads that wait at the same moment share one
+    /// `MGET`.
     ///
     /// A value that another version of `V` wrote, or that something else wrote under this key, is a miss. So is
     /// Redis being away, unless the cache was built with [`OnOutage::Error`](crate::OnOutage::Error).
     ///
     /// # Errors
-    /// What waiting does not heal: a refused permission, a key of another Redis type.
+    /// What waiting does not heal: a refused permission.
     ///
     /// # Cancel safety
     /// Safe to drop.
@@ -85,49 +68,144 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        self.shared.read(&Place::of(&self.shared.stem, key)).await
+        self.store.read(&self.place(key)).await
     }
 
-    /// Stores a value for the cache's TTL. One `SET … PX`.
-    ///
-    /// A load of the same key that is under way does not overwrite it.
+    /// The cached values of many keys, in their order. One `MGET`, one for each 128 keys; on a cluster one for each slot.
     ///
     /// # Errors
-    /// A value that cannot be encoded, and what waiting does not heal.
+    /// As [`get`](Cache::get), if one of them fails.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn get_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Vec<Option<Arc<V>>>, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized + 'q,
+    {
+        let keys = keys.into_iter().map(|key| self.place(key)).collect();
+        self.store.read_many(keys).await
+    }
+
+    /// Stores a value for the cache's TTL, or for another: `users.insert(&7, user).ttl(hour).await?`. One `SET … PX`.
+    ///
+    /// A load of the same key that is under way here does not overwrite it.
+    ///
+    /// # Errors
+    /// A value that cannot be encoded or is longer than the cache takes, a TTL outside its bounds, and what waiting does not
+    /// heal.
     ///
     /// # Cancel safety
     /// A dropped call may still store the value.
-    pub async fn insert<Q>(&self, key: &Q, value: impl Into<Arc<V>>) -> Result<Inserted, Error>
+    pub fn insert<Q>(&self, key: &Q, value: impl Into<Arc<V>>) -> Insert<'_, V>
     where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        let place = Place::of(&self.shared.stem, key);
-        self.shared.flights.close(&place.key);
-        self.shared.write(&place, &value.into()).await
+        Insert {
+            store: &self.store,
+            key: self.place(key),
+            value: value.into(),
+            ttl: None,
+        }
     }
 
-    /// Removes a value; says whether there was one. One `DEL`.
+    /// Stores many values for the cache's TTL; what became of each, in their order. One `SET … PX` each, 128 in one round trip.
+    ///
+    /// # Errors
+    /// As [`insert`](Cache::insert), if one of them fails; others may be stored all the same.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still store some of the values.
+    pub async fn insert_many<'q, Q, T>(
+        &self,
+        values: impl IntoIterator<Item = (&'q Q, T)>,
+    ) -> Result<Vec<Inserted>, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized + 'q,
+        T: Into<Arc<V>>,
+    {
+        let values: Vec<(Key, Arc<V>)> = values
+            .into_iter()
+            .map(|(key, value)| (self.place(key), value.into()))
+            .collect();
+        for (key, _) in &values {
+            self.store.flights.close(key);
+        }
+        self.store.write_many(&values, None).await
+    }
+
+    /// Removes a value. One `DEL`.
     ///
     /// A load of the same key that is under way here does not bring it back.
     ///
     /// # Errors
-    /// Any failure, also while Redis is away: a removal that did not happen leaves a stale value behind.
+    /// What waiting does not heal. While Redis is away the removal is [`Queued`](Removed::Queued), in a strict cache an error;
+    /// so it is where 65,536 are queued already, because a removal that is forgotten leaves a stale value behind.
     ///
     /// # Cancel safety
     /// A dropped call may still remove the value.
-    pub async fn remove<Q>(&self, key: &Q) -> Result<bool, Error>
+    pub async fn remove<Q>(&self, key: &Q) -> Result<Removed, Error>
     where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        let place = Place::of(&self.shared.stem, key);
-        self.shared.flights.close(&place.key);
-        let delete = Command::new("DEL").key(&place.key);
-        let removed = Box::pin(self.shared.writes.run(delete, Policy::Idempotent)).await;
+        let key = self.place(key);
+        self.store.flights.close(&key);
+        let removed = self.store.remove(&key).await;
         // Again: a flight that began meanwhile may have read the value that is gone now.
-        self.shared.flights.close(&place.key);
+        self.store.flights.close(&key);
         removed
+    }
+
+    /// Whether there is a value, readable or not. One `EXISTS`; `false` while Redis is away.
+    ///
+    /// # Errors
+    /// As [`get`](Cache::get).
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn exists<Q>(&self, key: &Q) -> Result<bool, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        self.store.exists(&self.place(key)).await
+    }
+
+    /// Has a value live this long from now on; `false` if there is none, or Redis is away. One `PEXPIRE`.
+    ///
+    /// # Errors
+    /// A TTL outside its bounds (1 ms to 10 years), else as [`get`](Cache::get).
+    ///
+    /// # Cancel safety
+    /// A dropped call may still change the TTL.
+    pub async fn expire<Q>(&self, key: &Q, ttl: Duration) -> Result<bool, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        check_ttl("ttl", &self.store.name, ttl)?;
+        self.store.expire(&self.place(key), ttl).await
+    }
+
+    /// How long a value lives on; `None` if there is none, or Redis is away. One `PTTL`.
+    ///
+    /// # Errors
+    /// As [`get`](Cache::get).
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn ttl<Q>(&self, key: &Q) -> Result<Option<Duration>, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        self.store.ttl(&self.place(key)).await
     }
 
     /// The cached value, or what `load` brings. One `GET`; after a miss the load and one `SET`.
@@ -148,17 +226,17 @@ where
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let place = Place::of(&self.shared.stem, key);
+        let key = self.place(key);
         let mut load = Some(load);
         loop {
-            let passenger = match self.shared.flights.board(&place.key) {
+            let passenger = match self.store.flights.board(&key) {
                 Seat::Passenger(passenger) => passenger,
                 Seat::Leader(leader, passenger) => {
                     // A leader's flight ends with its own kind of error, so nobody leads twice.
                     let Some(load) = load.take() else {
                         return Err(LoadError::Panicked);
                     };
-                    tokio::spawn(self.shared.clone().lead(leader, place.clone(), load));
+                    tokio::spawn(lead(self.store.clone(), leader, key.clone(), load));
                     passenger
                 }
             };
@@ -172,109 +250,107 @@ where
                     // Another call site, whose error is of another type, has loaded; this one asks for itself.
                     Err(_) => continue,
                 },
+                // A load of many, which did not have this one; this one asks for itself.
+                Landing::Absent => continue,
             };
         }
     }
-}
 
-impl<V> Shared<V>
-where
-    V: Payload + Send + Sync + 'static,
-{
-    /// The leader's flight: look once more, load, store, tell everybody.
-    async fn lead<L, F, E>(self: Arc<Self>, leader: Leader<V>, place: Place, load: L)
+    /// The cached values of many keys, and what `load` brings for the rest, in the keys' order; `None` where it brings nothing.
+    /// One `MGET`; after misses one load of all of them and one pipeline of `SET`s.
+    ///
+    /// `load` gets the keys that are missing here and are not being loaded already, each once; those that are, are waited for. It
+    /// runs in a task of its own, for at most the load timeout, and not at all where nothing is missing. What it brings
+    /// besides what it was asked for is left.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Cache::get_or_load); a failed load fails the call.
+    ///
+    /// # Cancel safety
+    /// Safe to drop; the load goes on for the others and for the cache.
+    pub async fn get_or_load_many<L, F, M, E>(
+        &self,
+        keys: &[K],
+        load: L,
+    ) -> Result<Vec<Option<Arc<V>>>, LoadError<E>>
     where
-        L: FnOnce(Cx) -> F,
-        F: Future<Output = Result<V, E>>,
+        K: Clone + Send + 'static,
+        L: FnOnce(Vec<K>) -> F + Send + 'static,
+        F: Future<Output = Result<M, E>> + Send + 'static,
+        M: IntoIterator<Item = (K, V)> + Send + 'static,
+        M::IntoIter: Send,
         E: Send + Sync + 'static,
     {
-        match self.read(&place).await {
-            Ok(Some(value)) => return leader.land(Landing::Value(value)),
-            Ok(None) => {}
-            Err(error) => return leader.land(Landing::Cache(error)),
-        }
-        let cx = Cx {
-            deadline: Instant::now() + self.options.load_timeout,
-        };
-        let value = match tokio::time::timeout(self.options.load_timeout, load(cx)).await {
-            Ok(Ok(value)) => Arc::new(value),
-            Ok(Err(error)) => {
-                return leader.land(Landing::Loader(
-                    Arc::new(error) as Arc<dyn Any + Send + Sync>
-                ));
+        bulk(&self.store, keys, load).await
+    }
+
+    /// The keys that have a value, by a glob over their text (`*`, `user-*`): a walk with `SCAN`, never `KEYS`, page by page.
+    ///
+    /// # Errors
+    /// No connection for the walk within `REDIS_MAX_CONNECTIONS`.
+    pub fn keys(&self, glob: &str, pace: Pace) -> Result<Keys<K>, Error>
+    where
+        K: FromKeyPart,
+    {
+        Ok(Keys {
+            scan: self
+                .store
+                .server
+                .scan(self.store.stem.matching(glob), pace)?,
+            stem: self.store.stem.clone(),
+            on_outage: self.store.options.on_outage,
+            key: PhantomData,
+        })
+    }
+
+    /// Removes the values of the keys that match a glob; how many there were. A walk with `SCAN`, and `UNLINK` of what it finds.
+    ///
+    /// A load that is under way here does not bring one of them back. One in another process may, if it began before.
+    ///
+    /// # Errors
+    /// Any failure, also while Redis is away: then some values may be gone and others not.
+    ///
+    /// # Cancel safety
+    /// A dropped call has removed some of the values.
+    pub async fn remove_matching(&self, glob: &str, pace: Pace) -> Result<u64, Error> {
+        let mut walk = self
+            .store
+            .server
+            .scan(self.store.stem.matching(glob), pace)?;
+        let mut removed = 0;
+        while let Some(page) = Box::pin(walk.next_page()).await? {
+            for key in &page {
+                self.store.flights.close(key);
             }
-            Err(_) => return leader.land(Landing::Timeout),
-        };
-        if leader.is_current()
-            && let Err(error) = self.write(&place, &value).await
-        {
-            // The callers have their value; that it could not be kept is for the log.
-            tracing::warn!(target: "russet::cache", cache = %self.name, %error, "a loaded value was not stored");
-        }
-        leader.land(Landing::Value(value));
-    }
-
-    async fn read(&self, place: &Place) -> Result<Option<Arc<V>>, Error> {
-        let get = Command::new("GET").key(&place.key);
-        // Boxed, as the other commands here: each is a future of 6 KiB, and callers' futures would hold and move it.
-        let reply = Box::pin(self.reads.run::<Option<Bytes>>(get, Policy::Idempotent));
-        let bytes = match reply.await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(None),
-            Err(error) if self.options.on_outage.hides(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match wire::decode(&self.options.codec, &self.name, &place.id, &bytes) {
-            Ok(value) => Ok(Some(Arc::new(value))),
-            Err(error) => {
-                if matches!(error, DecodeError::ForeignValue) {
-                    self.reads
-                        .distrust(&place.key, "a cached value of another key");
-                }
-                tracing::debug!(target: "russet::cache", cache = %self.name, %error, "an unreadable value is a miss");
-                Ok(None)
+            removed += Box::pin(self.store.unlink(&page)).await?;
+            for key in &page {
+                self.store.flights.close(key);
             }
         }
+        Ok(removed)
     }
 
-    async fn write(&self, place: &Place, value: &Arc<V>) -> Result<Inserted, Error> {
-        let bytes = wire::encode(&self.options.codec, &self.name, &place.id, &**value)
-            .map_err(|error| Error::encode(error).on("cache insert", Some(&place.key)))?;
-        let millis = u64::try_from(self.options.ttl.as_millis()).unwrap_or(u64::MAX);
-        let set = Command::new("SET")
-            .key(&place.key)
-            .arg(bytes)
-            .arg("PX")
-            .arg(millis);
-        match Box::pin(self.writes.run::<()>(set, Policy::Idempotent)).await {
-            Ok(()) => Ok(Inserted::Stored),
-            Err(error) if self.options.on_outage.hides(&error) => Ok(Inserted::Skipped),
-            Err(error) => Err(error),
-        }
+    /// What this cache has done in this process since it was built.
+    pub fn stats(&self) -> Stats {
+        self.store.counts.stats()
     }
-}
 
-/// Where a value is kept, and who it is.
-#[derive(Clone)]
-struct Place {
-    key: Key,
-    id: String,
-}
-
-impl Place {
-    fn of<Q: KeyPart + ?Sized>(stem: &Stem, key: &Q) -> Self {
-        let id = part(key);
-        Place {
-            key: stem.key(key),
-            id,
-        }
+    /// What the server says of itself: version, memory, eviction policy. One `INFO`.
+    ///
+    /// # Errors
+    /// Any failure.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn server_info(&self) -> Result<ServerInfo, Error> {
+        Box::pin(self.store.server.info()).await
     }
 }
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Cache {
-            shared: self.shared.clone(),
+            store: self.store.clone(),
             key: PhantomData,
         }
     }
@@ -282,6 +358,6 @@ impl<K, V> Clone for Cache<K, V> {
 
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cache({})", self.shared.stem.as_str())
+        write!(f, "Cache({})", self.store.stem.as_str())
     }
 }

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 /// How a flight ended. The loader's error is untyped here, because call sites of one key may differ in it.
 pub(crate) enum Landing<V> {
     Value(Arc<V>),
+    /// There is none: a load of many did not bring it.
+    Absent,
     Loader(Arc<dyn Any + Send + Sync>),
     Timeout,
     Panicked,
@@ -21,6 +23,7 @@ impl<V> Clone for Landing<V> {
     fn clone(&self) -> Self {
         match self {
             Landing::Value(value) => Landing::Value(value.clone()),
+            Landing::Absent => Landing::Absent,
             Landing::Loader(error) => Landing::Loader(error.clone()),
             Landing::Timeout => Landing::Timeout,
             Landing::Panicked => Landing::Panicked,
@@ -87,6 +90,10 @@ impl<V> Leader<V> {
             .lock()
             .get(&self.key)
             .is_some_and(|waiting| waiting.same_channel(&self.landing.subscribe()))
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
     }
 
     pub(crate) fn land(self, landing: Landing<V>) {

@@ -1,6 +1,6 @@
 //! What a cache does while Redis is away.
 
-use russet_core::{Error, ErrorKind};
+use russet_core::{Error, ErrorKind, Namespace};
 
 /// What callers see while Redis cannot be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,14 @@ pub enum OnOutage {
 }
 
 impl OnOutage {
+    /// What a namespace's profile says.
+    pub(crate) fn of(ns: &Namespace) -> Self {
+        match ns.profile().strict {
+            true => OnOutage::Error,
+            false => OnOutage::Miss,
+        }
+    }
+
     /// Whether this failure is an outage that the caller is spared.
     pub(crate) fn hides(self, error: &Error) -> bool {
         // A refused permission, a wrong password, a key of another type do not heal by waiting: they are told.

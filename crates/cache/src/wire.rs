@@ -7,7 +7,7 @@ use crate::keys::CONCERN;
 pub(crate) fn encode<V: Payload>(
     codec: &Codec,
     cache: &str,
-    id: &str,
+    id: &[u8],
     value: &V,
 ) -> Result<Vec<u8>, EncodeError> {
     value.encode(codec, &identity(cache, id))
@@ -16,12 +16,12 @@ pub(crate) fn encode<V: Payload>(
 pub(crate) fn decode<V: Payload>(
     codec: &Codec,
     cache: &str,
-    id: &str,
+    id: &[u8],
     bytes: &[u8],
 ) -> Result<V, DecodeError> {
     V::decode(codec, &identity(cache, id), bytes)
 }
 
-fn identity<'a>(cache: &'a str, id: &'a str) -> Identity<'a> {
-    Identity::new(CONCERN.name(), cache, id.as_bytes())
+fn identity<'a>(cache: &'a str, id: &'a [u8]) -> Identity<'a> {
+    Identity::new(CONCERN.name(), cache, id)
 }

@@ -6,8 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod counters;
 mod flight;
 mod keys;
+mod many;
 mod outage;
 mod profile;
 mod values;

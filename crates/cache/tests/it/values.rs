@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use russet_cache::{Cache, Codec, Error, Format, Inserted, Raw};
-use russet_core::{Command, ErrorKind, Event, Policy, Redis};
+use russet_cache::{Cache, Codec, Format, Inserted, Raw, Removed};
+use russet_core::{Command, Event, Policy, Redis};
 use russet_testkit::{Server, Shared};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +24,8 @@ async fn a_value_comes_back_until_it_is_removed() {
         Inserted::Stored
     );
     assert_eq!(users.get(&7).await.unwrap().unwrap().as_str(), "Alice");
-    assert!(users.remove(&7).await.unwrap());
-    assert!(!users.remove(&7).await.unwrap());
+    assert_eq!(users.remove(&7).await.unwrap(), Removed::Removed);
+    assert_eq!(users.remove(&7).await.unwrap(), Removed::Absent);
     assert_eq!(users.get(&7).await.unwrap(), None);
 }
 
@@ -160,7 +160,7 @@ async fn another_key_s_value_is_a_miss_and_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_redis_type_is_an_error() {
+async fn a_key_of_another_redis_type_is_a_miss() {
     let ns = namespace().await;
     let users = Cache::<u64, String>::builder(&ns, "users").build().unwrap();
     let key = ns.stem("cache", "users").unwrap().key(&1);
@@ -168,11 +168,10 @@ async fn a_key_of_another_redis_type_is_an_error() {
     lane.run::<()>(Command::new("LPUSH").key(&key).arg("x"), Policy::AtMostOnce)
         .await
         .unwrap();
-    let error: Error = users.get(&1).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::WrongType);
-    lane.run::<()>(Command::new("DEL").key(&key), Policy::Idempotent)
-        .await
-        .unwrap();
+    assert_eq!(users.get(&1).await.unwrap(), None);
+    assert_eq!(users.stats().misses.absent, 1);
+    users.insert(&1, "a".to_owned()).await.unwrap();
+    assert_eq!(users.get(&1).await.unwrap().unwrap().as_str(), "a");
 }
 
 #[tokio::test]

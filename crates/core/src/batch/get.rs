@@ -35,6 +35,18 @@ impl Getter {
     pub async fn get(&self, key: Key) -> Result<Option<Bytes>, Error> {
         self.0.call(key).await
     }
+
+    /// The values of several keys, in their order: one round trip for each 128 of them, all at once; on a cluster to each of
+    /// their nodes. They do not wait for other reads.
+    ///
+    /// # Errors
+    /// Each key has a result of its own.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn get_many(&self, keys: Vec<Key>) -> Vec<Result<Option<Bytes>, Error>> {
+        self.0.fly(keys).await
+    }
 }
 
 struct Get(Lane);

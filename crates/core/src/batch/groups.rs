@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use futures_util::future::join_all;
+
 use super::queue::Queue;
 use super::{Bounds, Flight};
 use crate::error::Error;
@@ -46,6 +48,24 @@ impl<F: Flight> Groups<F> {
             }
         };
         queue.call(request, deadline).await
+    }
+
+    /// Carries calls as they are, so many as one flight may take at a time, past those who wait.
+    pub(super) async fn fly(
+        &self,
+        requests: Vec<F::Request>,
+        deadline: Instant,
+    ) -> Vec<Result<F::Response, Error>> {
+        let mut requests = requests.into_iter();
+        let mut flights = Vec::new();
+        loop {
+            let aboard: Vec<_> = requests.by_ref().take(self.bounds.items).collect();
+            if aboard.is_empty() {
+                break;
+            }
+            flights.push(self.flight.fly(aboard, deadline));
+        }
+        join_all(flights).await.into_iter().flatten().collect()
     }
 
     fn other(&self, group: u16) -> Arc<Queue<F>> {

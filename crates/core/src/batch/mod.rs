@@ -82,6 +82,11 @@ impl<F: Flight> Batcher<F> {
     pub async fn call(&self, request: F::Request) -> Result<F::Response, Error> {
         self.groups.call(request, until(self.deadline)).await
     }
+
+    /// Makes many calls at once, in flights of their own.
+    pub(crate) async fn fly(&self, requests: Vec<F::Request>) -> Vec<Result<F::Response, Error>> {
+        self.groups.fly(requests, until(self.deadline)).await
+    }
 }
 
 impl<F: Flight> Clone for Batcher<F> {

@@ -68,6 +68,26 @@ impl Stem {
         Some(part)
     }
 
+    /// The value in a key that [`key`](Stem::key) made here, as the key has it.
+    pub fn value_in<'k>(&self, key: &'k Key) -> &'k [u8] {
+        let behind = key
+            .as_bytes()
+            .get(self.text.len() + 1..)
+            .unwrap_or_default();
+        if self.shards.is_none() {
+            return behind;
+        }
+        let end = behind.iter().position(|&byte| byte == b':');
+        end.and_then(|end| behind.get(end + 1..))
+            .unwrap_or_default()
+    }
+
+    /// The glob of this stem's keys whose value matches a glob: for [`Server::scan`](crate::Server::scan).
+    pub fn matching(&self, glob: &str) -> String {
+        let shard = if self.shards.is_some() { "{*}:" } else { "" };
+        format!("{}:{shard}{glob}", self.text)
+    }
+
     /// The literal text, without the `:` behind it.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -125,6 +145,8 @@ mod tests {
         assert!(raw.ends_with("}:a%3Ab"), "{raw}");
         let part = stem.strip(raw).and_then(String::from_key_part);
         assert_eq!(part.as_deref(), Some("a:b"));
+        assert_eq!(stem.value_in(&key), b"a%3Ab");
+        assert_eq!(stem.matching("a*"), "shop:cache:users:{*}:a*");
         assert_eq!(format!("{key}"), "shop:cache:users:…");
         let slots: std::collections::BTreeSet<u16> =
             (0..500).map(|id| stem.key(&id).slot()).collect();
@@ -139,6 +161,8 @@ mod tests {
             b"shop:cache:users:7%3Aadmin%7D"
         );
         let key = stem.key("a:b");
+        assert_eq!(stem.value_in(&key), b"a%3Ab");
+        assert_eq!(stem.matching("a*"), "shop:cache:users:a*");
         let raw = std::str::from_utf8(key.as_bytes()).unwrap();
         assert_eq!(
             String::from_key_part(stem.strip(raw).unwrap()).as_deref(),

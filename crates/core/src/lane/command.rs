@@ -75,7 +75,15 @@ impl CommandLane {
                 Box::pin(routed.run()).await
             }
         };
-        result.map_err(|error| error.on(command.operation(), command.first_key()))
+        match result {
+            Ok(reply) => Ok(reply),
+            Err(error) => {
+                // A call that fails at once waits for nothing: callers in a loop would keep a runtime of one thread from the
+                // very task that connects again.
+                tokio::task::coop::consume_budget().await;
+                Err(error.on(command.operation(), command.first_key()))
+            }
+        }
     }
 
     /// The same, on one server and no other.

@@ -154,3 +154,19 @@ async fn dropping_the_last_handle_ends_the_connection() {
     until(SOON, "no connection", async || clients() == before).await;
     until(SOON, "no task", async || alive() == 0).await;
 }
+
+/// Calls that fail at once leave the runtime's one thread to the task that connects again.
+#[tokio::test]
+async fn callers_in_a_loop_do_not_keep_it_from_coming_back() {
+    let server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let lane = redis.on(TEST);
+    server.kill();
+    let ping = || lane.run::<String>(Command::new("PING"), Policy::Idempotent);
+    while ping().await.is_ok() {}
+    server.restart();
+    let restarted = Instant::now();
+    while ping().await.is_err() {
+        assert!(restarted.elapsed() < Duration::from_secs(5), "not back");
+    }
+}

@@ -62,8 +62,8 @@ const OPS: &[&str] = &[
 /// scripts are granted too, because access rules hold there as well.
 ///
 /// What access rules cannot say: `SCAN`, `KEYS`, `RANDOMKEY`, `DBSIZE` and `FLUSHALL` know no key patterns (whoever may send
-/// them reaches every key's name, or every key), so that the first and the fourth are the operations user's alone and the
-/// others nobody's but the administrator's. And no rule names a database before Valkey 9.1: a user of one database may
+/// them reaches every key's name, or every key). A service's users get none of them but `SCAN`, where their concern walks its keys
+/// (the cache: `keys`, `remove_matching`); [`Acl::without`] takes it away where nobody calls that. And no rule names a database before Valkey 9.1: a user of one database may
 /// touch keys of that name in every other one.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]

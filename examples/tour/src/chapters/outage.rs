@@ -40,7 +40,7 @@ pub(crate) async fn walk(guide: &mut Guide) -> Outcome {
         took,
     );
     guide.promise(loaded.is_ok(), "and a load goes to the source");
-    let (inserted, took) = timed(users.insert(&9, User::new("Dave"))).await;
+    let (inserted, took) = timed(users.insert(&9, User::new("Dave")).into_future()).await;
     guide.step(format!("users.insert(&9, Dave) → {inserted:?}"), took);
 
     server.restart();

@@ -14,7 +14,7 @@ pub(crate) async fn walk(guide: &mut Guide, ns: &Namespace) -> Outcome {
         .ttl(Duration::from_mins(5))
         .build()?;
 
-    let (inserted, took) = timed(users.insert(&7, User::new("Alice"))).await;
+    let (inserted, took) = timed(users.insert(&7, User::new("Alice")).into_future()).await;
     guide.step(format!("users.insert(&7, Alice) → {:?}", inserted?), took);
     let (user, took) = timed(users.get(&7)).await;
     let user = user?;
@@ -25,7 +25,7 @@ pub(crate) async fn walk(guide: &mut Guide, ns: &Namespace) -> Outcome {
     );
 
     let (removed, took) = timed(users.remove(&7)).await;
-    guide.step(format!("users.remove(&7) → {}", removed?), took);
+    guide.step(format!("users.remove(&7) → {:?}", removed?), took);
     guide.promise(users.get(&7).await?.is_none(), "what was removed is gone");
     users.insert(&7, User::new("Alice")).await?;
     Ok(())

@@ -1,0 +1,145 @@
+//! What a cache has done.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a cache has done in this process since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads that found a value.
+    pub hits: u64,
+    /// Reads that found none.
+    pub misses: Misses,
+    /// Loads that brought a value.
+    pub loads: u64,
+    /// Loads that failed, panicked or took too long; one that is under way counts as such until it has a value.
+    pub load_errors: u64,
+    /// Values stored.
+    pub inserted: u64,
+    /// Values not stored because Redis was away.
+    pub skipped: u64,
+    /// Values removed.
+    pub removed: u64,
+    /// Removals that Redis will be told of when it is back.
+    pub queued: u64,
+    /// Operations that failed: what waiting does not heal, or, in a strict cache, an outage.
+    pub errors: u64,
+}
+
+/// Reads without a value, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Misses {
+    /// There was none, or a key of another Redis type.
+    pub absent: u64,
+    /// It was removed, and Redis has not been told yet.
+    pub invalidated: u64,
+    /// Its bytes were of another version, type or key.
+    pub undecodable: u64,
+    /// Redis was away.
+    pub outage: u64,
+}
+
+impl Misses {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.absent + self.invalidated + self.undecodable + self.outage
+    }
+}
+
+impl Stats {
+    /// Hits among all reads, between 0 and 1; nothing before the first read.
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "a rate is no worse for a count beyond 2^53"
+    )]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let reads = self.hits + self.misses.total();
+        (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
+}
+
+/// How a read ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Hit,
+    Absent,
+    Invalidated,
+    Undecodable,
+    Outage,
+    Error,
+}
+
+impl Outcome {
+    /// As metrics and log lines name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Outcome::Hit => "hit",
+            Outcome::Absent => "absent",
+            Outcome::Invalidated => "invalidated",
+            Outcome::Undecodable => "undecodable",
+            Outcome::Outage => "outage",
+            Outcome::Error => "error",
+        }
+    }
+}
+
+/// The counts behind [`Stats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    hits: AtomicU64,
+    absent: AtomicU64,
+    invalidated: AtomicU64,
+    undecodable: AtomicU64,
+    outage: AtomicU64,
+    pub(crate) loads: AtomicU64,
+    pub(crate) load_errors: AtomicU64,
+    pub(crate) inserted: AtomicU64,
+    pub(crate) skipped: AtomicU64,
+    pub(crate) removed: AtomicU64,
+    pub(crate) queued: AtomicU64,
+    pub(crate) errors: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn read(&self, outcome: Outcome) {
+        one_more(match outcome {
+            Outcome::Hit => &self.hits,
+            Outcome::Absent => &self.absent,
+            Outcome::Invalidated => &self.invalidated,
+            Outcome::Undecodable => &self.undecodable,
+            Outcome::Outage => &self.outage,
+            Outcome::Error => &self.errors,
+        });
+    }
+
+    /// A load that was counted as failed when it began has not.
+    pub(crate) fn loaded(&self) {
+        one_more(&self.loads);
+        self.load_errors.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Stats {
+            hits: count(&self.hits),
+            misses: Misses {
+                absent: count(&self.absent),
+                invalidated: count(&self.invalidated),
+                undecodable: count(&self.undecodable),
+                outage: count(&self.outage),
+            },
+            loads: count(&self.loads),
+            load_errors: count(&self.load_errors),
+            inserted: count(&self.inserted),
+            skipped: count(&self.skipped),
+            removed: count(&self.removed),
+            queued: count(&self.queued),
+            errors: count(&self.errors),
+        }
+    }
+}
+
+pub(crate) fn one_more(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
