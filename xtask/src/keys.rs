@@ -52,7 +52,10 @@ pub(crate) fn prove(workspace: &Workspace) -> Result<ExitCode> {
     let file = workspace.target.join("russet-users.acl");
     let mut arguments = vec!["keys".to_owned(), "acl".to_owned()];
     for name in PROVEN {
+        // Whoever uses shards records their number, which is core's key.
         arguments.extend([
+            "--user".to_owned(),
+            format!("{name}_user={name},namespace"),
             "--password-from".to_owned(),
             format!("{name}_user=RUSSET_TEST_PASSWORD"),
         ]);

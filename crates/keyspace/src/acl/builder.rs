@@ -88,8 +88,8 @@ impl<'c> AclBuilder<'c> {
         }
     }
 
-    /// One user for several concerns, as `cache_user` for cache and sessions. A concern that is given to nobody has a user of
-    /// its own, `<concern>_user`.
+    /// One user for several concerns, as `cache_user` for cache and sessions; a concern may be several users'. One that is given
+    /// to nobody has a user of its own, `<concern>_user`.
     pub fn user<'n>(
         mut self,
         name: impl Into<String>,
@@ -123,8 +123,8 @@ impl<'c> AclBuilder<'c> {
     /// The rules.
     ///
     /// # Errors
-    /// [`BuildErrorKind::Name`] for a user's name that is empty or holds white space, [`BuildErrorKind::Conflict`] for a name or
-    /// a concern that is given twice, a concern without keys in the catalogue, and a password of nobody.
+    /// [`BuildErrorKind::Name`] for a user's name that is empty or holds white space, [`BuildErrorKind::Conflict`] for a name
+    /// that is given twice, a concern without keys in the catalogue, and a password of nobody.
     pub fn build(self) -> Result<Acl, BuildError> {
         let conflict = |message| Err(BuildError::new(BuildErrorKind::Conflict, message));
         let all = self.catalogue.all();
@@ -139,9 +139,7 @@ impl<'c> AclBuilder<'c> {
                         "the user {name} shall have {concern:?}, of which there are no keys; there are {known}"
                     ));
                 }
-                if !given.insert(&**concern) {
-                    return conflict(format!("the concern {concern} is given to two users"));
-                }
+                given.insert(&**concern);
             }
             plan.push((name.clone(), theirs.clone()));
         }
@@ -411,7 +409,10 @@ mod tests {
         let refused = |builder: AclBuilder<'_>| builder.build().unwrap_err().to_string();
         let acl = || catalogue.acl();
         assert!(refused(acl().user("a", ["cash"])).contains("there are cache, limit"));
-        assert!(refused(acl().user("a", ["cache"]).user("b", ["cache"])).contains("two users"));
+        let two = acl().user("a", ["cache"]).user("b", ["cache", "news"]);
+        let two = two.build().unwrap();
+        let keys = |at: usize| two.users()[at].keys.clone();
+        assert_eq!(keys(0), keys(1), "a concern may be several users'");
         assert!(refused(acl().user("ops", ["cache"])).contains("two users are called ops"));
         assert!(refused(acl().user("a b", ["cache"])).contains("white space"));
         assert!(refused(acl().password("nobody", "x")).contains("no such user"));
