@@ -16,6 +16,7 @@ use crate::outage::OnOutage;
 /// |---|---|
 /// | [`ttl`](Builder::ttl) | `REDIS_DEFAULT_TTL`, else `RESPONSE_CACHE_TTL`, else 1 hour; times the profile's factor |
 /// | [`load_timeout`](Builder::load_timeout) | 30 s |
+/// | [`lease`](Builder::lease) | 5 s |
 /// | [`read_deadline`](Builder::read_deadline) | 250 ms |
 /// | [`codec`](Builder::codec) | MessagePack |
 /// | [`max_value`](Builder::max_value) | 1 MiB |
@@ -33,6 +34,7 @@ pub struct Builder<K, V> {
 pub(crate) struct Options {
     pub(crate) ttl: Duration,
     pub(crate) load_timeout: Duration,
+    pub(crate) lease: Duration,
     pub(crate) read_deadline: Duration,
     pub(crate) codec: Codec,
     pub(crate) max_value: usize,
@@ -51,6 +53,7 @@ where
             options: Options {
                 ttl: ns.redis().default_ttl(),
                 load_timeout: Duration::from_secs(30),
+                lease: Duration::from_secs(5),
                 read_deadline: Duration::from_millis(250),
                 codec: Codec::default(),
                 max_value: 1 << 20,
@@ -69,6 +72,13 @@ where
     /// How long a loader may run before it is stopped. At least 1 ms.
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
         self.options.load_timeout = timeout;
+        self
+    }
+
+    /// How long other processes wait for one that loads and has crashed. At least 100 ms; whoever loads renews its lease each
+    /// third of that.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.options.lease = lease;
         self
     }
 
@@ -107,6 +117,15 @@ where
         check_ttl("ttl", &self.name, self.options.ttl)?;
         check_ttl("load timeout", &self.name, self.options.load_timeout)?;
         check_ttl("read deadline", &self.name, self.options.read_deadline)?;
+        check_ttl("lease", &self.name, self.options.lease)?;
+        if self.options.lease < Duration::from_millis(100) {
+            let lease = self.options.lease;
+            let message = format!(
+                "the lease of cache {:?} is {lease:?}; under 100ms a load would lose it by a hiccup",
+                self.name
+            );
+            return Err(BuildError::new(BuildErrorKind::Limit, message));
+        }
         self.options.codec.check().map_err(|error| {
             let message = format!("the codec of cache {:?}: {error}", self.name);
             BuildError::new(BuildErrorKind::Conflict, message)

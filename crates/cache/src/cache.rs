@@ -90,9 +90,9 @@ where
         self.store.read_many(keys).await
     }
 
-    /// Stores a value for the cache's TTL, or for another: `users.insert(&7, user).ttl(hour).await?`. One `SET … PX`.
+    /// Stores a value for the cache's TTL, or for another: `users.insert(&7, user).ttl(hour).await?`. One `EVALSHA`.
     ///
-    /// A load of the same key that is under way here does not overwrite it.
+    /// A load of the same key that is under way, in whichever process, does not overwrite it.
     ///
     /// # Errors
     /// A value that cannot be encoded or is longer than the cache takes, a TTL outside its bounds, and what waiting does not
@@ -113,7 +113,8 @@ where
         }
     }
 
-    /// Stores many values for the cache's TTL; what became of each, in their order. One `SET … PX` each, 128 in one round trip.
+    /// Stores many values for the cache's TTL; what became of each, in their order. One `DEL` and one `SET … PX` each, for 128 in
+    /// one round trip.
     ///
     /// # Errors
     /// As [`insert`](Cache::insert), if one of them fails; others may be stored all the same.
@@ -139,9 +140,9 @@ where
         self.store.write_many(&values, None).await
     }
 
-    /// Removes a value. One `DEL`.
+    /// Removes a value. One `EVALSHA`.
     ///
-    /// A load of the same key that is under way here does not bring it back.
+    /// A load of the same key that is under way, in whichever process, does not bring it back.
     ///
     /// # Errors
     /// What waiting does not heal. While Redis is away the removal is [`Queued`](Removed::Queued), in a strict cache an error;
@@ -208,10 +209,13 @@ where
         self.store.ttl(&self.place(key)).await
     }
 
-    /// The cached value, or what `load` brings. One `GET`; after a miss the load and one `SET`.
+    /// The cached value, or what `load` brings. One `GET`; after a miss one `EVALSHA` before the load and one behind it.
     ///
-    /// Callers of the same key in this process share one load. It runs in a task of its own, so that a caller who
-    /// is dropped harms nobody, and for at most the load timeout. While Redis is away every flight loads.
+    /// Callers of the same key in all processes share one load: whoever misses first takes a lease, the others wait, and are
+    /// woken when the value is there. The load runs in a task of its own, so that a caller who is dropped harms nobody, and for
+    /// at most the load timeout; so long is another process's load waited for. While Redis is away every process loads for
+    /// itself and stores nothing. What changes the value meanwhile (`insert`, `remove`) wins, in every process: the load's callers
+    /// have what it brought, and it is not stored.
     ///
     /// # Errors
     /// The loader's error, a load that timed out or panicked, or what waiting does not heal.
@@ -257,11 +261,11 @@ where
     }
 
     /// The cached values of many keys, and what `load` brings for the rest, in the keys' order; `None` where it brings nothing.
-    /// One `MGET`; after misses one load of all of them and one pipeline of `SET`s.
+    /// One `MGET`; for each key that is missing one `EVALSHA` before the load and one behind it.
     ///
     /// `load` gets the keys that are missing here and are not being loaded already, each once; those that are, are waited for. It
     /// runs in a task of its own, for at most the load timeout, and not at all where nothing is missing. What it brings
-    /// besides what it was asked for is left.
+    /// besides what it was asked for is left. Keys that another process loads at the moment are loaded here too, and not stored.
     ///
     /// # Errors
     /// As [`get_or_load`](Cache::get_or_load); a failed load fails the call.
@@ -305,7 +309,8 @@ where
 
     /// Removes the values of the keys that match a glob; how many there were. A walk with `SCAN`, and `UNLINK` of what it finds.
     ///
-    /// A load that is under way here does not bring one of them back. One in another process may, if it began before.
+    /// A load of one of them that is under way does not bring it back. One of a key that has no value at the moment may, in
+    /// another process: the walk does not see it.
     ///
     /// # Errors
     /// Any failure, also while Redis is away: then some values may be gone and others not.

@@ -7,6 +7,7 @@ mod error;
 mod flight;
 mod insert;
 mod keys;
+mod lease;
 mod load;
 mod matching;
 mod outage;
@@ -14,6 +15,7 @@ mod pending;
 mod remove;
 mod stats;
 mod store;
+mod wake;
 mod wire;
 
 pub use builder::Builder;

@@ -2,16 +2,19 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::{Either, join_all, select};
 use russet_codec::Payload;
-use russet_core::{Key, KeyPart};
+use russet_core::{Bytes, Key, KeyPart};
 
 use crate::error::LoadError;
 use crate::flight::{Landing, Leader, Passenger, Seat};
+use crate::lease::Lease;
 use crate::stats::one_more;
-use crate::store::Store;
+use crate::store::{Leased, Look, Store};
 
 /// The context of one load.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +24,7 @@ pub struct Cx {
     pub deadline: Instant,
 }
 
-/// The leader's flight: look once more, load, store, tell everybody.
+/// The leader's flight: look once more, take the lease or wait for who has it, load, store, tell everybody.
 pub(crate) async fn lead<V, L, F, E>(store: Arc<Store<V>>, leader: Leader<V>, key: Key, load: L)
 where
     V: Payload + Send + Sync + 'static,
@@ -29,32 +32,117 @@ where
     F: Future<Output = Result<V, E>>,
     E: Send + Sync + 'static,
 {
-    match store.read(&key).await {
-        Ok(Some(value)) => return leader.land(Landing::Value(value)),
-        Ok(None) => {}
-        Err(error) => return leader.land(Landing::Cache(error)),
-    }
     let timeout = store.options.load_timeout;
+    let unreadable = match store.look(&key).await {
+        Ok(Look::Value(value)) => return leader.land(Landing::Value(value)),
+        Ok(Look::Nothing(unreadable)) => unreadable,
+        Err(error) => return leader.land(Landing::Cache(error)),
+    };
+    let lease = match store
+        .lease(&key, unreadable, Instant::now() + timeout)
+        .await
+    {
+        Ok(Leased::Ours(lease)) => Some(Held::new(&store, lease)),
+        Ok(Leased::Value(value)) => return leader.land(Landing::Value(value)),
+        Ok(Leased::TooLate) => return leader.land(Landing::Timeout),
+        Ok(Leased::Away) => None,
+        Err(error) => return leader.land(Landing::Cache(error)),
+    };
     let cx = Cx {
         deadline: Instant::now() + timeout,
     };
     // Counted as failed until it has not; a panic leaves it so.
     one_more(&store.counts.load_errors);
-    let landing = match tokio::time::timeout(timeout, load(cx)).await {
+    let loading = tokio::time::timeout(timeout, load(cx));
+    let loaded = renewed(&store, lease.iter().collect(), loading).await;
+    let landing = match loaded {
         Ok(Ok(value)) => Landing::Value(Arc::new(value)),
         Ok(Err(error)) => Landing::Loader(Arc::new(error) as Arc<dyn Any + Send + Sync>),
         Err(_) => Landing::Timeout,
     };
-    if let Landing::Value(value) = &landing {
-        store.counts.loaded();
-        if leader.is_current()
-            && let Err(error) = store.write(&key, value, None).await
-        {
-            // The callers have their value; that it could not be kept is for the log.
-            tracing::warn!(target: "russet::cache", cache = %store.name, %error, "a loaded value was not stored");
+    let Landing::Value(value) = &landing else {
+        // Others are let go on before our own callers are told.
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        return leader.land(landing);
+    };
+    store.counts.loaded();
+    if let Some(lease) = lease {
+        if leader.is_current() {
+            lease.fill(&key, value).await;
+        } else {
+            lease.release().await;
         }
     }
     leader.land(landing);
+}
+
+/// Renews leases while something runs. One that is gone is not taken again: what ended it is newer than the load.
+async fn renewed<V: Payload + Send + Sync + 'static, T>(
+    store: &Store<V>,
+    leases: Vec<&Held<V>>,
+    running: impl Future<Output = T>,
+) -> T {
+    let renewal = async {
+        loop {
+            tokio::time::sleep(store.leases.renewal()).await;
+            for lease in leases.iter().filter_map(|held| held.lease.as_ref()) {
+                // One that could not be asked for now is asked for again, until the lease has ended by itself.
+                let _ = store.leases.renew(lease).await;
+            }
+        }
+    };
+    let (running, renewal) = (pin!(running), pin!(renewal));
+    match select(running, renewal).await {
+        Either::Left((done, _)) => done,
+        // It never ends.
+        Either::Right((never, _)) => never,
+    }
+}
+
+/// A lease that is given back whatever happens to its holder, but for the end of the process.
+struct Held<V: Payload + Send + Sync + 'static> {
+    store: Arc<Store<V>>,
+    lease: Option<Lease>,
+}
+
+impl<V: Payload + Send + Sync + 'static> Held<V> {
+    fn new(store: &Arc<Store<V>>, lease: Lease) -> Self {
+        Held {
+            store: store.clone(),
+            lease: Some(lease),
+        }
+    }
+
+    async fn fill(mut self, key: &Key, value: &V) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        if let Err(error) = self.store.fill(&lease, key, value).await {
+            // The callers have their value; that it could not be kept is for the log.
+            tracing::warn!(target: "russet::cache", cache = %self.store.name, %error, "a loaded value was not stored");
+            self.store.leases.release(&lease).await;
+        }
+    }
+
+    async fn release(mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.store.leases.release(&lease).await;
+        }
+    }
+}
+
+impl<V: Payload + Send + Sync + 'static> Drop for Held<V> {
+    fn drop(&mut self) {
+        // The loader panicked, or its runtime ends.
+        if let Some(lease) = self.lease.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let store = self.store.clone();
+            runtime.spawn(async move { store.leases.release(&lease).await });
+        }
+    }
 }
 
 /// One load for all keys that are missing and that nobody loads already.
@@ -120,34 +208,60 @@ where
     M: IntoIterator<Item = (K, V)>,
     E: Send + Sync + 'static,
 {
-    let (keys, leaders): (Vec<K>, Vec<Leader<V>>) = ours.into_iter().unzip();
+    let mut missing: Vec<(K, Leader<V>, Option<Held<V>>)> = Vec::new();
+    for (key, leader) in ours {
+        // What somebody else loads at the moment is loaded here too, and left to them to store: nobody waits for the slowest
+        // of many.
+        match store
+            .lease(leader.key(), Bytes::new(), Instant::now())
+            .await
+        {
+            Ok(Leased::Value(value)) => leader.land(Landing::Value(value)),
+            Ok(Leased::Ours(lease)) => missing.push((key, leader, Some(Held::new(&store, lease)))),
+            Ok(Leased::Away | Leased::TooLate) => missing.push((key, leader, None)),
+            Err(error) => leader.land(Landing::Cache(error)),
+        }
+    }
+    if missing.is_empty() {
+        return;
+    }
+    let (keys, leaders): (Vec<K>, Vec<_>) = missing
+        .into_iter()
+        .map(|(key, leader, lease)| (key, (leader, lease)))
+        .unzip();
     one_more(&store.counts.load_errors);
-    let landing = match tokio::time::timeout(store.options.load_timeout, load(keys)).await {
+    let loading = tokio::time::timeout(store.options.load_timeout, load(keys));
+    let leases = leaders.iter().filter_map(|(_, lease)| lease.as_ref());
+    let landing = match renewed(&store, leases.collect(), loading).await {
         Ok(Ok(loaded)) => {
             store.counts.loaded();
             let loaded = loaded.into_iter();
             let mut loaded: HashMap<Key, Arc<V>> = loaded
                 .map(|(key, value)| (store.stem.key(&key), Arc::new(value)))
                 .collect();
-            let current = leaders.iter().filter(|leader| leader.is_current());
-            let values: Vec<(Key, Arc<V>)> = current
-                .filter_map(|leader| {
-                    Some((leader.key().clone(), loaded.get(leader.key())?.clone()))
-                })
-                .collect();
-            if let Err(error) = store.write_many(&values, None).await {
-                tracing::warn!(target: "russet::cache", cache = %store.name, %error, "loaded values were not stored");
-            }
-            for leader in leaders {
+            let landed = leaders.into_iter().map(|(leader, lease)| {
                 let value = loaded.remove(leader.key());
-                leader.land(value.map_or(Landing::Absent, Landing::Value));
-            }
+                async move {
+                    match (lease, &value) {
+                        (Some(lease), Some(value)) if leader.is_current() => {
+                            lease.fill(leader.key(), value).await;
+                        }
+                        (Some(lease), _) => lease.release().await,
+                        (None, _) => {}
+                    }
+                    leader.land(value.map_or(Landing::Absent, Landing::Value));
+                }
+            });
+            join_all(landed).await;
             return;
         }
         Ok(Err(error)) => Landing::Loader(Arc::new(error) as Arc<dyn Any + Send + Sync>),
         Err(_) => Landing::Timeout,
     };
-    for leader in leaders {
+    for (leader, lease) in leaders {
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
         leader.land(landing.clone());
     }
 }

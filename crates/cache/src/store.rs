@@ -13,6 +13,7 @@ use crate::builder::Options;
 use crate::flight::Flights;
 use crate::insert::Inserted;
 use crate::keys::CONCERN;
+use crate::lease::{Lease, Leases, Taken};
 use crate::pending::{Pending, Queued};
 use crate::remove::Removed;
 use crate::stats::{Counts, Outcome, one_more};
@@ -30,9 +31,26 @@ pub(crate) struct Store<V> {
     lane: Lane,
     pub(crate) options: Options,
     pub(crate) flights: Arc<Flights<V>>,
+    pub(crate) leases: Leases,
     pub(crate) counts: Counts,
     pending: Pending,
     operations: Operations,
+}
+
+/// What a read found.
+pub(crate) enum Look<V> {
+    Value(Arc<V>),
+    /// No value; the bytes that stand there and cannot be read, if any do.
+    Nothing(Bytes),
+}
+
+/// What came of asking for the right to load.
+pub(crate) enum Leased<V> {
+    Ours(Lease),
+    Value(Arc<V>),
+    /// Redis is away: everybody loads for themselves, and stores nothing.
+    Away,
+    TooLate,
 }
 
 struct Operations {
@@ -57,6 +75,12 @@ where
                 insert: operation("insert"),
                 remove: operation("remove"),
             },
+            leases: Leases::new(
+                lane.clone(),
+                ns.server(CONCERN, &stem),
+                stem.clone(),
+                options.lease,
+            ),
             lane,
             stem,
             options,
@@ -67,12 +91,20 @@ where
     }
 
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Arc<V>>, Error> {
+        match self.look(key).await? {
+            Look::Value(value) => Ok(Some(value)),
+            Look::Nothing(_) => Ok(None),
+        }
+    }
+
+    /// The value, or what stands there that cannot be read.
+    pub(crate) async fn look(&self, key: &Key) -> Result<Look<V>, Error> {
         let began = Instant::now();
         if self.pending.has(key) {
             self.note(Outcome::Invalidated, began);
             // Nothing was waited for; whoever reads in a loop shall let others run.
             tokio::task::coop::consume_budget().await;
-            return Ok(None);
+            return Ok(Look::Nothing(Bytes::new()));
         }
         self.received(key, self.reads.get(key.clone()).await, began)
     }
@@ -85,7 +117,10 @@ where
                 self.note(Outcome::Invalidated, began);
                 return Ok(None);
             }
-            self.received(key, reply, began)
+            Ok(match self.received(key, reply, began)? {
+                Look::Value(value) => Some(value),
+                Look::Nothing(_) => None,
+            })
         });
         read.collect()
     }
@@ -96,18 +131,19 @@ where
         key: &Key,
         reply: Result<Option<Bytes>, Error>,
         began: Instant,
-    ) -> Result<Option<Arc<V>>, Error> {
-        let (outcome, read) = match reply {
+    ) -> Result<Look<V>, Error> {
+        let nothing = || Ok(Look::Nothing(Bytes::new()));
+        let (outcome, look) = match reply {
             Ok(Some(bytes)) => match self.decode(key, &bytes) {
-                Some(value) => (Outcome::Hit, Ok(Some(Arc::new(value)))),
-                None => (Outcome::Undecodable, Ok(None)),
+                Some(value) => (Outcome::Hit, Ok(Look::Value(Arc::new(value)))),
+                None => (Outcome::Undecodable, Ok(Look::Nothing(bytes))),
             },
-            Ok(None) => (Outcome::Absent, Ok(None)),
-            Err(error) if self.options.on_outage.hides(&error) => (Outcome::Outage, Ok(None)),
+            Ok(None) => (Outcome::Absent, nothing()),
+            Err(error) if self.options.on_outage.hides(&error) => (Outcome::Outage, nothing()),
             Err(error) => (Outcome::Error, Err(error)),
         };
         self.note(outcome, began);
-        read
+        look
     }
 
     fn decode(&self, key: &Key, bytes: &[u8]) -> Option<V> {
@@ -138,10 +174,53 @@ where
         ttl: Option<Duration>,
     ) -> Result<Inserted, Error> {
         let began = Instant::now();
-        let set = self.set(key, value, ttl)?;
-        // Boxed, as the other commands here: each is a future of 6 KiB, and callers' futures would hold and move it.
-        let reply = Box::pin(self.lane.run::<()>(set, Policy::Idempotent)).await;
+        let bytes = self.encode(key, value)?;
+        let ttl = ttl.unwrap_or(self.options.ttl);
+        let reply = self.leases.store(key, bytes, ttl).await;
         self.stored(key, reply, began)
+    }
+
+    /// The right to load a value, or the value that somebody else has brought meanwhile; nothing while Redis is away, or where
+    /// somebody else has loaded until the deadline.
+    pub(crate) async fn lease(
+        &self,
+        key: &Key,
+        unreadable: Bytes,
+        deadline: Instant,
+    ) -> Result<Leased<V>, Error> {
+        let mut unreadable = unreadable;
+        loop {
+            // Its value in Redis was removed, and Redis does not know it yet.
+            if self.pending.has(key) {
+                return Ok(Leased::Away);
+            }
+            let bytes = match self.leases.take(key, &unreadable, deadline).await {
+                Ok(Taken::Lease(lease)) => return Ok(Leased::Ours(lease)),
+                Ok(Taken::TooLate) => return Ok(Leased::TooLate),
+                Ok(Taken::Value(bytes)) => bytes,
+                Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
+                Err(error) => return Err(error),
+            };
+            match self.decode(key, &bytes) {
+                Some(value) => return Ok(Leased::Value(Arc::new(value))),
+                // Of a process with another version of the type, say: ours replaces it.
+                None => unreadable = bytes,
+            }
+        }
+    }
+
+    /// Stores what was loaded under a lease, unless something has changed the value meanwhile.
+    pub(crate) async fn fill(&self, lease: &Lease, key: &Key, value: &V) -> Result<bool, Error> {
+        let began = Instant::now();
+        let bytes = self.encode(key, value)?;
+        let filled = self.leases.fill(lease, bytes, self.options.ttl).await;
+        let is_ours = *filled.as_ref().unwrap_or(&true);
+        if !is_ours {
+            tracing::debug!(target: "russet::cache", cache = %self.name, "the value changed while it was loaded; not stored");
+            return Ok(false);
+        }
+        let stored = self.stored(key, filled.map(drop), began)?;
+        Ok(stored == Inserted::Stored)
     }
 
     pub(crate) async fn write_many(
@@ -149,20 +228,27 @@ where
         values: &[(Key, Arc<V>)],
         ttl: Option<Duration>,
     ) -> Result<Vec<Inserted>, Error> {
+        let ttl = millis(ttl.unwrap_or(self.options.ttl));
         let mut stored = Vec::with_capacity(values.len());
         for some in values.chunks(PIPELINE) {
             let began = Instant::now();
-            let sets = some.iter().map(|(key, value)| self.set(key, value, ttl));
-            let sets = sets.collect::<Result<Vec<_>, _>>()?;
-            let replies = self.lane.pipeline(&sets, Policy::Idempotent).await;
-            for ((key, _), reply) in some.iter().zip(replies) {
-                stored.push(self.stored(key, reply.map(drop), began)?);
+            let mut commands = Vec::with_capacity(2 * some.len());
+            for (key, value) in some {
+                // First: a load that has its lease until then is older than the value, and one that takes it behind is not.
+                commands.push(Command::new("DEL").key(&self.leases.of(key)));
+                let set = Command::new("SET").key(key).arg(self.encode(key, value)?);
+                commands.push(set.arg("PX").arg(ttl));
+            }
+            let replies = self.lane.pipeline(&commands, Policy::Idempotent).await;
+            for ((key, _), reply) in some.iter().zip(replies.chunks(2)) {
+                let reply = reply.iter().try_for_each(|reply| reply.as_ref().map(drop));
+                stored.push(self.stored(key, reply.map_err(Error::clone), began)?);
             }
         }
         Ok(stored)
     }
 
-    fn set(&self, key: &Key, value: &V, ttl: Option<Duration>) -> Result<Command, Error> {
+    fn encode(&self, key: &Key, value: &V) -> Result<Bytes, Error> {
         let id = self.stem.value_in(key);
         let bytes = wire::encode(&self.options.codec, &self.name, id, value)
             .map_err(|error| Error::encode(error).on("cache insert", Some(key)))?;
@@ -174,9 +260,7 @@ where
             );
             return Err(Error::encode(message).on("cache insert", Some(key)));
         }
-        let ttl = ttl.unwrap_or(self.options.ttl);
-        let set = Command::new("SET").key(key).arg(bytes);
-        Ok(set.arg("PX").arg(millis(ttl)))
+        Ok(bytes.into())
     }
 
     fn stored(
@@ -203,9 +287,7 @@ where
 
     pub(crate) async fn remove(self: &Arc<Self>, key: &Key) -> Result<Removed, Error> {
         let began = Instant::now();
-        let delete = Command::new("DEL").key(key);
-        let reply = Box::pin(self.lane.run::<bool>(delete, Policy::Idempotent)).await;
-        let removed = match reply {
+        let removed = match self.leases.remove(key).await {
             Ok(true) => Ok(Removed::Removed),
             Ok(false) => Ok(Removed::Absent),
             Err(error) if self.options.on_outage.hides(&error) => self.queue(key, error),
@@ -248,7 +330,7 @@ where
             }
             let deletes: Vec<Command> = keys
                 .iter()
-                .map(|key| Command::new("DEL").key(key))
+                .map(|key| Command::new("DEL").key(key).key(&self.leases.of(key)))
                 .collect();
             let mut is_away = false;
             for (key, reply) in keys
@@ -276,12 +358,15 @@ where
     pub(crate) async fn unlink(&self, keys: &[Key]) -> Result<u64, Error> {
         let mut removed = 0;
         for some in keys.chunks(PIPELINE) {
-            let unlinks: Vec<Command> = some
-                .iter()
-                .map(|key| Command::new("UNLINK").key(key))
-                .collect();
-            for reply in self.lane.pipeline(&unlinks, Policy::Idempotent).await {
-                removed += u64::from(bool::from_reply(reply?)?);
+            let mut commands = Vec::with_capacity(2 * some.len());
+            for key in some {
+                commands.push(Command::new("DEL").key(&self.leases.of(key)));
+                commands.push(Command::new("UNLINK").key(key));
+            }
+            let replies = self.lane.pipeline(&commands, Policy::Idempotent).await;
+            for (at, reply) in replies.into_iter().enumerate() {
+                // Leases are not counted.
+                removed += u64::from(bool::from_reply(reply?)?) * (at as u64 % 2);
             }
         }
         self.counts

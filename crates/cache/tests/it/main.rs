@@ -9,6 +9,7 @@
 mod counters;
 mod flight;
 mod keys;
+mod lease;
 mod many;
 mod outage;
 mod profile;

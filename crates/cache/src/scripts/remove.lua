@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- Removes a value, and ends the lease of whoever loads it at the moment.
+-- KEYS[1]  the value
+-- KEYS[2]  its lease
+-- ARGV[1]  the channel on which those who wait are woken
+-- ARGV[2]  what wakes them
+-- REPLY    1 if there was a value, else 0
+-- COST     O(1), and the freeing of the value
+-- COMMANDS: GET, DEL, PUBLISH
+local holder = redis.call('GET', KEYS[2])
+if holder then
+    redis.call('DEL', KEYS[2])
+    if string.sub(holder, -1) == '+' then
+        redis.call('PUBLISH', ARGV[1], ARGV[2])
+    end
+end
+return redis.call('DEL', KEYS[1])
