@@ -49,7 +49,8 @@ pub const KEYS: &[KeySpec] = &[
         KeyTtl::Persistent,
         "The key of a value that somebody waited for, when it is there or nobody loads it any more.",
     )
-    .owner("cache"),
+    .owner("cache")
+    .commands(&["PUBLISH"]),
 ];
 
 /// The key of a value's lease. It lives in the value's slot; no value's key is like it, because no part of a key that

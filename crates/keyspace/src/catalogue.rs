@@ -1,6 +1,6 @@
 //! Every pattern of a system, from whoever declared it.
 
-use russet_core::{BuildError, BuildErrorKind, KeySpec, Prefix, Redis};
+use russet_core::{BuildError, BuildErrorKind, KeySpec, KeyType, Prefix, Redis};
 
 use crate::acl::AclBuilder;
 use crate::described::{Described, Place, Ttl};
@@ -107,7 +107,12 @@ impl Catalogue {
     fn add(&mut self, described: Described) -> Result<(), BuildError> {
         // What a registry says of a cache's keys may be said more exactly than the cache crate says it; but one key is of
         // one type, and on one server.
-        for other in self.all.iter().filter(|other| other.meets(&described)) {
+        // A channel is no key, and may be called like one.
+        let is_channel = |one: &Described| one.kind == KeyType::Channel;
+        let meet = |other: &&Described| {
+            is_channel(other) == is_channel(&described) && other.meets(&described)
+        };
+        for other in self.all.iter().filter(meet) {
             let (what, one, two) = if other.kind != described.kind {
                 ("types", other.kind.name(), described.kind.name())
             } else if other.concern != described.concern {
@@ -210,7 +215,7 @@ impl<'c, 'k> Found<'c, 'k> {
     reason = "a test fails by panicking"
 )]
 mod tests {
-    use russet_core::{KeyTtl, KeyType, PartShape, PartSpec};
+    use russet_core::{KeyTtl, PartShape, PartSpec};
 
     use super::*;
 
@@ -301,6 +306,9 @@ mod tests {
         let mut other = spec("cache:{name}:{id}");
         other.concern = "other";
         assert!(base.clone().with(&shop, &[other]).is_err());
+        let mut channel = spec("cache:{name}:{id}");
+        channel.kind = KeyType::Channel;
+        assert!(base.clone().with(&shop, &[channel]).is_ok(), "no key");
         // Said more exactly is no conflict.
         let both = base
             .with(&shop, &[spec("cache:users:{id}").parts(ID)])

@@ -333,8 +333,31 @@ const fn touch(a: Rest<'_>, left: Segment, b: Rest<'_>, right: Segment) -> bool 
 const fn admits(shape: PartShape, text: &[u8], from: usize, to: usize) -> bool {
     match shape {
         PartShape::Integer => is_integer(text, from, to),
-        _ => true,
+        _ => is_part(text, from, to),
     }
+}
+
+/// Whether it is text as [`KeyPart`](russet_core::KeyPart) writes it: `%` stands before two hexadecimal digits, but for the
+/// empty value's `%-` and a digest's `%h`. So a name such as `%lease` is no value's.
+pub(crate) const fn is_part(text: &[u8], from: usize, to: usize) -> bool {
+    if from < to && text[from] == b'%' && from + 1 < to && matches!(text[from + 1], b'-' | b'h') {
+        return true;
+    }
+    let mut i = from;
+    while i < to {
+        if text[i] == b'%' {
+            if i + 2 >= to || !is_hex(text[i + 1]) || !is_hex(text[i + 2]) {
+                return false;
+            }
+            i += 2;
+        }
+        i += 1;
+    }
+    from < to
+}
+
+const fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'A'..=b'F')
 }
 
 /// Whether it is a number as [`KeyPart`](russet_core::KeyPart) writes one.
@@ -517,6 +540,10 @@ mod tests {
             ("{a..}:x", &[], "y:{b..}", &[], true),
             ("{a..}:x", &[], "y:{b..}:z", &[], false),
             ("{{a..}}", &[], "x:y", &[], false),
+            ("a:{id}", NAME, "a:%lease", &[], false),
+            ("a:{id}", NAME, "a:x%3Ay", &[], true),
+            ("a:{id}", NAME, "a:%-", &[], true),
+            ("a:{id}", NAME, "a:x%3", &[], false),
         ] {
             let (a, b) = (spec(a, a_parts), spec(b, b_parts));
             assert_eq!(collide(&a, &b), expected, "{} {}", a.rest, b.rest);

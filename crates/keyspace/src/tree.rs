@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::described::{Described, Place};
-use crate::grammar::is_integer;
+use crate::grammar::{is_integer, is_part};
 
 /// What leads on from one segment to the next.
 #[derive(Clone, Debug, Default)]
@@ -122,9 +122,9 @@ pub(crate) fn fits(place: Place, part: &str) -> bool {
     }
 }
 
-/// Whether it may be what [`KeyPart`](russet_core::KeyPart) writes: not empty, and no brace in it.
+/// Whether it may be what [`KeyPart`](russet_core::KeyPart) writes: not empty, no brace in it, and `%` as it escapes.
 fn is_value(part: &str) -> bool {
-    !part.is_empty() && !part.bytes().any(|byte| matches!(byte, b'{' | b'}'))
+    is_part(part.as_bytes(), 0, part.len()) && !part.bytes().any(|byte| matches!(byte, b'{' | b'}'))
 }
 
 fn width(place: Place) -> u8 {

@@ -146,10 +146,13 @@ fn expected(
     };
     for described in catalogue.all().iter().filter(is_theirs) {
         let key = example(described);
+        // A script that is called with a key may publish, to another pattern's channel.
+        let is_channel = described.kind == KeyType::Channel;
         let own = described.commands.iter();
+        let own = own.filter(|command| is_of_channel(command) == is_channel);
         calls.extend(own.filter_map(|command| Some((sample(command, &key)?, true))));
         let glob = described.glob();
-        let (scripts, channels) = (described.has_scripts, described.kind == KeyType::Channel);
+        let (scripts, channels) = (described.has_scripts, is_channel);
         // A pattern is subscribed to as the rule has it, or not at all.
         let of_core = [
             (scripts, "EVALSHA", &key),
