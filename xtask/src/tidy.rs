@@ -3,8 +3,6 @@
 //! Each check is a function from files to complaints, so that the tests can show it bad files; one test runs them all
 //! over this workspace, so that a plain `cargo test` catches what `cargo xtask tidy` would.
 
-use std::fs;
-
 use crate::{
     Result,
     cargo::Workspace,
@@ -30,7 +28,6 @@ fn read(workspace: &Workspace) -> Result<Vec<TextFile>> {
 }
 
 fn complaints(workspace: &Workspace, files: &[TextFile]) -> Result<Vec<String>> {
-    let keys = fs::read_to_string(workspace.root.join(KEYS)).unwrap_or_default();
     let mut complaints = Vec::new();
     for file in files {
         complaints.extend(white_space(file));
@@ -39,7 +36,6 @@ fn complaints(workspace: &Workspace, files: &[TextFile]) -> Result<Vec<String>> 
             "rs" => {
                 complaints.extend(module_docs(file));
                 complaints.extend(left_undone(file));
-                complaints.extend(undocumented_keys(file, &keys));
             }
             "md" => complaints.extend(left_undone(file)),
             "lua" => complaints.extend(script_header(file)),
@@ -126,40 +122,11 @@ fn left_undone(file: &TextFile) -> Vec<String> {
     complaints
 }
 
-/// Every pattern of a `KeySpec` must stand in docs/keys.md.
-fn undocumented_keys(file: &TextFile, document: &str) -> Vec<String> {
-    if !file.path.ends_with("src/keys.rs") {
-        return Vec::new();
-    }
-    let mut complaints = Vec::new();
-    // The doc comments speak of `KeySpec` too; only an expression is followed by `::` or ` {`.
-    let starts = ["KeySpec::", "KeySpec {"];
-    let spots = starts
-        .iter()
-        .flat_map(|start| file.text.match_indices(start))
-        .map(|(at, _)| at);
-    let mut spots: Vec<usize> = spots.collect();
-    spots.sort_unstable();
-    for (n, &start) in spots.iter().enumerate() {
-        let end = spots.get(n + 1).copied().unwrap_or(file.text.len());
-        let strings = file.text[start..end].split('"').skip(1).step_by(2);
-        match strings.into_iter().find(|string| string.contains("{prefix}")) {
-            None => complaints.push(format!(
-                "{}: a KeySpec has no pattern with `{{prefix}}` in it; every key begins with the prefix",
-                file.name()
-            )),
-            Some(pattern) if !document.contains(pattern) => {
-                complaints.push(format!("{}: `{pattern}` is missing in {KEYS}", file.name()));
-            }
-            Some(_) => {}
-        }
-    }
-    complaints
-}
-
 /// A script states, in its first comment, what it takes, gives and costs.
 fn script_header(file: &TextFile) -> Option<String> {
-    let comments = file.text.lines().map_while(|line| line.strip_prefix("--"));
+    // Before it there may be the flags that the server reads.
+    let lines = file.text.lines().skip_while(|line| line.starts_with("#!"));
+    let comments = lines.map_while(|line| line.strip_prefix("--"));
     let comments: Vec<String> = comments.map(|line| line.trim().to_uppercase()).collect();
     let states = |words: &[&str]| {
         let begins = |line: &String| words.iter().any(|word| line.starts_with(word));
@@ -201,7 +168,6 @@ fn core_lines(files: &[TextFile]) -> usize {
         .count()
 }
 
-const KEYS: &str = "docs/keys.md";
 const CORE_LINES: usize = 3_000;
 // In two pieces, so that these lines are no findings themselves.
 const TODO: &str = concat!("to", "do!");
@@ -212,7 +178,7 @@ const IGNORE: &str = concat!("#[", "ignore");
 mod tests {
     use super::{
         IGNORE, TODO, complaints, core_lines, foreign_machine, left_undone, module_docs, read,
-        script_header, undocumented_keys, white_space,
+        script_header, white_space,
     };
     use crate::{cargo::Workspace, files::TextFile};
 
@@ -281,26 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_documented_is_named() {
-        let keys = file(
-            "crates/x/src/keys.rs",
-            "/// [`KeySpec`]s\nconst A: &[KeySpec] = &[KeySpec::new(\"x\", \"{prefix}:a:{id}\", T), \
-             KeySpec::new(\"x\", \"{prefix}:b\", T), KeySpec::new(\"x\", \"c\", T)];",
-        );
-        let complaints = undocumented_keys(&keys, "| `{prefix}:a:{id}` |");
-        assert_eq!(complaints.len(), 2, "{complaints:?}");
-        assert!(
-            complaints[0].contains("`{prefix}:b` is missing in docs/keys.md"),
-            "{complaints:?}"
-        );
-        assert!(complaints[1].contains("no pattern"), "{complaints:?}");
-        assert!(undocumented_keys(&file("crates/x/src/other.rs", &keys.text), "").is_empty());
-    }
-
-    #[test]
     fn a_script_says_what_it_takes_and_costs() {
         let fine = "-- Takes one.\n-- KEYS[1]  the bucket\n-- ARGV[1]  now\n-- Returns 1\n-- Cost: O(1)\n-- Commands: GET\nreturn 1\n";
         assert_eq!(script_header(&file("a.lua", fine)), None);
+        let flagged = format!("#!lua flags=no-writes\n{fine}");
+        assert_eq!(script_header(&file("a.lua", &flagged)), None);
         let complaint =
             script_header(&file("a.lua", "-- KEYS[1]\n\n-- ARGV, REPLY, COST\n")).unwrap();
         assert!(

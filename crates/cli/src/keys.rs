@@ -197,3 +197,20 @@ fn check(acl: &Acl, catalogue: &Catalogue, url: &str) -> Result<russet_keyspace:
         Ok(checks)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::OWN;
+
+    /// Access rules, walks and purges depend on it.
+    #[test]
+    fn every_key_of_ours_begins_with_the_prefix_and_says_what_it_is() {
+        for spec in OWN.iter().copied().flatten() {
+            assert!(spec.stem.starts_with("{prefix}:"), "{spec:?}");
+            assert!(
+                !spec.owner.is_empty() && !spec.meaning.is_empty(),
+                "{spec:?}"
+            );
+        }
+    }
+}

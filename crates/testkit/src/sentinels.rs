@@ -12,7 +12,7 @@ use crate::{
 
 /// A primary with replicas and sentinels, all owned by this process.
 ///
-/// A server that answers nothing for half a second counts as down; more than half of the sentinels must agree. Dropping it
+/// A server that answers nothing for a second counts as down; more than half of the sentinels must agree. Dropping it
 /// ends all of them.
 #[derive(Debug)]
 pub struct Sentinels {
@@ -157,7 +157,13 @@ impl Sentinels {
             ]);
             sentinel.expect_ok(&["SENTINEL", "MONITOR", service, "127.0.0.1", &port, &quorum]);
             let mut set = vec!["SENTINEL", "SET", service];
-            set.extend(["down-after-milliseconds", "500", "failover-timeout", "3000"]);
+            // Long enough that a machine which is busy with other tests does not make them take a server for dead.
+            set.extend([
+                "down-after-milliseconds",
+                "1000",
+                "failover-timeout",
+                "3000",
+            ]);
             set.extend(["parallel-syncs", "4"]);
             if let Some(password) = primary.password() {
                 set.extend(["auth-pass", password]);

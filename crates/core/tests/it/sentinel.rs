@@ -84,7 +84,8 @@ async fn the_primary_is_killed() {
     tokio::task::block_in_place(|| {
         eventually(SOON, "the old primary follows", || first.follows());
     });
-    set(&lane).await.unwrap();
+    // On a busy machine the sentinels may be in the middle of another election.
+    back(&lane).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
