@@ -100,7 +100,12 @@ fn sentinels_name_another_primary_by_command_and_by_death() {
     let first = all.primary();
     first.command(&["SET", "k", "v"]);
     // A failover by command does not wait for replicas to have it.
-    first.command(&["WAIT", "2", "5000"]);
+    eventually(SOON, "the replicas have it", || {
+        let servers = all.servers().iter();
+        servers
+            .map(|server| server.command(&["GET", "k"]))
+            .all(|value| value.as_str() == Some("v"))
+    });
     let second = all.fail_over();
     assert_ne!(first.port(), second.port());
     // All of them, or one without the value may be the next.
