@@ -13,6 +13,7 @@ use crate::builder::{Builder, Options, check_ttl};
 use crate::error::LoadError;
 use crate::flight::{Landing, Seat};
 use crate::insert::{Insert, Inserted};
+use crate::keys::is_lease;
 use crate::load::{Cx, bulk, lead};
 use crate::matching::Keys;
 use crate::remove::Removed;
@@ -323,7 +324,8 @@ where
             .server
             .scan(self.store.stem.matching(glob), pace)?;
         let mut removed = 0;
-        while let Some(page) = Box::pin(walk.next_page()).await? {
+        while let Some(mut page) = Box::pin(walk.next_page()).await? {
+            page.retain(|key| !is_lease(&self.store.stem, key));
             for key in &page {
                 self.store.flights.close(key);
             }

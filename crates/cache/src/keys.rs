@@ -72,6 +72,12 @@ pub(crate) fn lease(stem: &Stem, key: &Key) -> Key {
     writer.finish(literal)
 }
 
+/// Whether a key that a walk found is a lease: a glob such as `*` matches those too.
+pub(crate) fn is_lease(stem: &Stem, key: &Key) -> bool {
+    let behind = key.as_bytes().get(stem.as_str().len()..);
+    behind.is_some_and(|behind| behind.starts_with(b":%lease:"))
+}
+
 /// The channel on which those who wait for a value are woken.
 pub(crate) fn wake(stem: &Stem) -> Key {
     let mut writer = KeyWriter::new();
@@ -105,6 +111,7 @@ mod tests {
             let key = stem.key("a:b");
             let lease = lease(&stem, &key);
             assert_eq!(lease.slot(), key.slot(), "{lease:?}");
+            assert!(is_lease(&stem, &lease) && !is_lease(&stem, &key));
             let text = std::str::from_utf8(lease.as_bytes()).unwrap();
             if text.contains("{48}") || !stem.is_sharded() {
                 assert_eq!(text, expected);

@@ -12,8 +12,12 @@ if type(value) == 'string' and value ~= ARGV[3] then
     return { value }
 end
 local holder = redis.call('GET', KEYS[2])
-if not holder or holder == ARGV[1] then
+if not holder then
     redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+    return {}
+end
+-- Ours already, by a call whose reply was lost; perhaps somebody waits by now.
+if holder == ARGV[1] or holder == ARGV[1] .. '+' then
     return {}
 end
 -- The mark says that somebody waits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use russet_cache::{Cache, Counters, Inserted, Namespace, Pace, Redis, Removed};
+use russet_cache::{Cache, Counters, Cx, Inserted, Namespace, Pace, Redis, Removed};
 use russet_testkit::Cluster;
 
 async fn namespace(cluster: &Cluster, shards: Option<u16>) -> Namespace {
@@ -80,16 +80,21 @@ async fn one_load_for_all_processes_of_a_cluster() {
             let users = Cache::<u64, u64>::builder(&ns, "herd");
             processes.push(users.lease(Duration::from_secs(60)).build().unwrap());
         }
-        let loads = Arc::new(AtomicU32::new(0));
+        let [loads, begun] = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
         let began = Instant::now();
         let mut herd = tokio::task::JoinSet::new();
         for users in &processes {
             for id in 0..30 {
-                let (users, loads) = (users.clone(), loads.clone());
+                let (users, loads, begun) = (users.clone(), loads.clone(), begun.clone());
                 herd.spawn(async move {
-                    let load = move |_| async move {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    let load = move |cx: Cx| async move {
                         loads.fetch_add(1, Ordering::SeqCst);
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        // All of them have come before any ends.
+                        while begun.load(Ordering::SeqCst) < 3 * 30 {
+                            assert!(Instant::now() < cx.deadline, "not all have come");
+                            tokio::task::yield_now().await;
+                        }
                         Ok::<_, ()>(id)
                     };
                     assert_eq!(*users.get_or_load(&id, load).await.unwrap(), id);

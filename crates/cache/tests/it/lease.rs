@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use russet_cache::{Cache, LoadError, Redis};
+use russet_cache::{Cache, Cx, LoadError, Redis};
 use russet_testkit::{Server, Shared};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
+
+use super::size;
 
 const SOON: Duration = Duration::from_secs(5);
 /// Longer than any of these tests: whoever waits it out has not been woken.
@@ -83,6 +85,20 @@ async fn marked(product_lease: &str) {
     }
 }
 
+/// Until a lease has been renewed so often: three times are its whole length.
+async fn renewed(lease: &str, times: u32) {
+    let (begun, shared) = (Instant::now(), Shared::get());
+    let (mut seen, mut before) = (0, i64::MAX);
+    while seen < times {
+        let left = tokio::task::block_in_place(|| shared.command(&["PTTL", lease]));
+        let left = left.as_int().unwrap();
+        assert!(left >= 0, "it ended after {seen} renewals");
+        seen += u32::from(left > before);
+        before = left;
+        assert!(begun.elapsed() < SOON, "{seen} renewals");
+    }
+}
+
 fn lease_of(users: &Users, key: u64) -> String {
     let stem = format!("{users:?}");
     let stem = stem.trim_start_matches("Cache(").trim_end_matches(')');
@@ -91,22 +107,23 @@ fn lease_of(users: &Users, key: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_processes_and_their_herds_load_once() {
-    let callers = if std::env::var("RUSSET_PROOF").is_ok() {
-        1_000
-    } else {
-        100
-    };
+    let callers = size(1_000, 100);
     let processes = processes::<10>(LONG).await;
     for round in 0..5 {
-        let loads = Arc::new(AtomicU32::new(0));
+        let [loads, begun] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
         let mut herd = JoinSet::new();
         for users in &processes {
             for _ in 0..callers {
-                let (users, loads) = (users.clone(), loads.clone());
+                let (users, loads, begun) = (users.clone(), loads.clone(), begun.clone());
                 herd.spawn(async move {
-                    let load = move |_| async move {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    let load = move |cx: Cx| async move {
                         loads.fetch_add(1, Ordering::SeqCst);
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        // All of them have come before it ends.
+                        while begun.load(Ordering::SeqCst) < 10 * callers {
+                            assert!(Instant::now() < cx.deadline, "not all have come");
+                            tokio::task::yield_now().await;
+                        }
                         Ok::<_, ()>(round)
                     };
                     *users.get_or_load(&round, load).await.unwrap()
@@ -222,8 +239,7 @@ async fn a_load_that_is_longer_than_its_lease_keeps_it() {
     let gate = gated(&one, 7, Ok(77));
     gate.begun.await.unwrap();
     let waiting = waits(&two, 7, &loads);
-    // Ten leases.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    renewed(&lease_of(&one, 7), 30).await;
     gate.open.notify_one();
     assert_eq!(waiting.await.unwrap(), 77);
     assert_eq!(loads.load(Ordering::SeqCst), 0);
@@ -384,11 +400,7 @@ async fn a_value_that_cannot_be_read_is_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_read_after_a_removal_has_what_was_before() {
     const KEYS: usize = 3;
-    let turns = if std::env::var("RUSSET_PROOF").is_ok() {
-        20_000
-    } else {
-        600
-    };
+    let turns = size(20_000, 600);
     let processes = processes::<3>(LONG).await;
     // What the source has; what every read has to have at least, by anybody and by each process.
     let source: Arc<[AtomicU64; KEYS]> = Arc::default();
@@ -443,6 +455,45 @@ async fn no_read_after_a_removal_has_what_was_before() {
             });
         }
     }
-    let checked: u32 = tasks.join_all().await.into_iter().sum();
+    let checked: u64 = tasks.join_all().await.into_iter().sum();
     assert!(checked > turns * 3, "{checked} reads were checked");
+}
+
+/// A lost reply: asked again with the same token, the lease is still its holder's, also where somebody waits by now.
+#[test]
+fn who_asks_twice_is_not_kept_waiting_by_itself() {
+    let shared = Shared::get();
+    let product = shared.namespace();
+    let (value, lease) = (format!("{product}:v"), format!("{product}:l"));
+    let script = include_str!("../../src/scripts/acquire.lua");
+    let ask =
+        |token: &str| shared.command(&["EVAL", script, "2", &value, &lease, token, "60000", ""]);
+    let holder = || shared.command(&["GET", &lease]);
+    assert_eq!(ask("one").as_array().map(<[_]>::len), Some(0));
+    assert_eq!(ask("one").as_array().map(<[_]>::len), Some(0));
+    assert!(ask("two").as_int().is_some_and(|left| left > 0));
+    assert_eq!(ask("one").as_array().map(<[_]>::len), Some(0));
+    assert_eq!(
+        holder().as_str(),
+        Some("one+"),
+        "who waits is not forgotten"
+    );
+}
+
+/// A load's lease is no value: it is neither counted nor ended by a walk over values.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_takes_no_lease_for_a_value() {
+    let [one, two] = processes(LONG).await;
+    two.insert(&1, 10).await.unwrap();
+    let gate = gated(&one, 7, Ok(77));
+    gate.begun.await.unwrap();
+    let pace = russet_cache::Pace::default();
+    assert_eq!(two.remove_matching("*", pace).await.unwrap(), 1);
+    let mut keys = two.keys("*", pace).unwrap();
+    while let Some(page) = keys.next_page().await.unwrap() {
+        assert_eq!(page, [0; 0]);
+    }
+    gate.open.notify_one();
+    gate.loading.await.unwrap().unwrap();
+    assert_eq!(two.get(&7).await.unwrap().as_deref(), Some(&77));
 }
