@@ -54,7 +54,7 @@ pub use lane::{Blocking, Lane};
 pub use namespace::{KEYS, Namespace};
 pub use probe::{Finding, Probe};
 pub use profile::Profile;
-pub use push::{Delivery, GapCause, Subscription, Target};
+pub use push::{Delivery, GapCause, Subscription, Target, glob_matches};
 pub use redis::Redis;
 pub use reply::{FromReply, Reply};
 pub use scan::{Pace, Scan};

@@ -1,9 +1,7 @@
-//! The glob of `PSUBSCRIBE`.
+//! The globs of `PSUBSCRIBE`, `SCAN` and access rules.
 
-/// Whether a channel matches a pattern, as Redis's `stringmatchlen` decides: `*`, `?`, `[a-z]`, `[^a]`, `\`.
-///
-/// fred does not say which pattern a message came by, so we find out again.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether a name matches a glob, as Redis's `stringmatchlen` decides: `*`, `?`, `[a-z]`, `[^a]`, `\`.
+pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     // Where to go on after a mismatch: just behind the last star, one byte further in the text.
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -68,7 +66,7 @@ fn class(pattern: &[u8], mut at: usize, byte: u8) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::glob_matches;
 
     #[test]
     fn as_redis_matches() {
@@ -95,7 +93,7 @@ mod tests {
             ("a**", "a", true),
         ] {
             assert_eq!(
-                matches(pattern.as_bytes(), text.as_bytes()),
+                glob_matches(pattern.as_bytes(), text.as_bytes()),
                 expected,
                 "{pattern} {text}"
             );

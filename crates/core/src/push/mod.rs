@@ -21,6 +21,7 @@ use crate::driver::{Kind, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
+pub use glob::glob_matches;
 use reconciler::Reconciler;
 use registry::Registry;
 use scope::Scope;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::Target;
-use super::glob;
+use super::glob::glob_matches;
 use super::subscription::{Delivery, GapCause, Receiver, Standing, Subscription};
 use crate::driver::Kind;
 use crate::error::Error;
@@ -183,7 +183,8 @@ impl Registry {
             Kind::Pattern => wanted
                 .iter()
                 .filter(|(target, _)| {
-                    target.kind() == kind && glob::matches(target.key().as_bytes(), channel)
+                    // fred does not say which pattern a message came by, so we find out again.
+                    target.kind() == kind && glob_matches(target.key().as_bytes(), channel)
                 })
                 .map(|(_, wanted)| wanted)
                 .collect(),
