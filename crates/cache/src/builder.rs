@@ -113,7 +113,7 @@ where
     /// A wrong name (of the namespace or the cache), a duration outside its bounds, or codec settings that exclude
     /// each other.
     pub fn build(mut self) -> Result<Cache<K, V>, BuildError> {
-        self.options.ttl = self.ns.scaled(self.options.ttl);
+        self.options.ttl = self.ns.profile().scaled(self.options.ttl);
         check_ttl("ttl", &self.name, self.options.ttl)?;
         check_ttl("load timeout", &self.name, self.options.load_timeout)?;
         check_ttl("read deadline", &self.name, self.options.read_deadline)?;

@@ -212,7 +212,7 @@ impl<K: KeyPart> CountersBuilder<K> {
     /// # Errors
     /// A wrong name, a TTL outside its bounds, bounds beyond 2^53 − 1 or in the wrong order.
     pub fn build(self) -> Result<Counters<K>, BuildError> {
-        let ttl = self.ns.scaled(self.ttl);
+        let ttl = self.ns.profile().scaled(self.ttl);
         check_ttl("ttl", &self.name, ttl)?;
         let (least, most) = self.bounds;
         for bound in [least, most] {

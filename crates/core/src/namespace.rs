@@ -1,12 +1,11 @@
 //! A checked prefix bound to a connection: what the concern crates are built from.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::command::{Command, Policy};
 use crate::concern::Concern;
 use crate::error::{BuildError, BuildErrorKind, Error};
-use crate::key::{KeySpec, KeyTtl, KeyType, Prefix, Stem, Tier};
+use crate::key::{KeySpec, KeyTtl, KeyType, Prefix, Stem};
 use crate::lane::Lane;
 use crate::profile::Profile;
 use crate::redis::Redis;
@@ -130,17 +129,6 @@ impl Namespace {
     /// What [`with_profile`](Namespace::with_profile) was given.
     pub fn profile(&self) -> &Profile {
         &self.profile
-    }
-
-    /// How long a key of a tier lives here: its default, times the profile's factor.
-    pub fn ttl(&self, tier: &Tier) -> Duration {
-        self.scaled(tier.default)
-    }
-
-    /// A TTL times the profile's factor.
-    pub fn scaled(&self, ttl: Duration) -> Duration {
-        let seconds = ttl.as_secs_f64() * self.profile.ttl_factor;
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// Says that a handle writes these keys under this stem, so that a catalogue of the running system has them.

@@ -1,5 +1,7 @@
 //! What differs between environments besides the servers.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BuildError, BuildErrorKind};
@@ -64,6 +66,12 @@ impl Profile {
             strict: true,
             ..Profile::default()
         }
+    }
+
+    /// A TTL times the factor.
+    pub fn scaled(&self, ttl: Duration) -> Duration {
+        let seconds = ttl.as_secs_f64() * self.ttl_factor;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use russet_core::{
     BuildError, BuildErrorKind, Key, KeyPart, KeySpec, KeyTtl, KeyWriter, Namespace, Prefix,
+    Profile,
 };
 
 use crate::grammar::{Place, fault, segment};
@@ -19,7 +20,7 @@ pub struct Pattern {
     /// The text behind each value.
     behind: Box<[Box<str>]>,
     is_sharded: bool,
-    ttl_factor: f64,
+    profile: Profile,
 }
 
 impl Pattern {
@@ -32,16 +33,13 @@ impl Pattern {
     /// nothing for ever, or as long as some handle is configured.
     pub fn ttl(&self) -> Option<Duration> {
         match self.spec.ttl {
-            KeyTtl::Tier(tier) => {
-                let seconds = tier.default.as_secs_f64() * self.ttl_factor;
-                Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
-            }
+            KeyTtl::Tier(tier) => Some(self.profile.scaled(tier.default)),
             KeyTtl::Seconds(seconds) => Some(Duration::from_secs(seconds)),
             _ => None,
         }
     }
 
-    fn new(spec: &'static KeySpec, prefix: &Prefix, ttl_factor: f64) -> Result<Self, BuildError> {
+    fn new(spec: &'static KeySpec, prefix: &Prefix, profile: &Profile) -> Result<Self, BuildError> {
         prefix.check()?;
         if let Some(fault) = fault(spec) {
             let message = format!("{}: {fault}", spec.rest);
@@ -83,7 +81,7 @@ impl Pattern {
             start,
             behind: texts.into(),
             is_sharded,
-            ttl_factor,
+            profile: profile.clone(),
         })
     }
 
@@ -115,7 +113,7 @@ impl fmt::Debug for Pattern {
 pub struct Patterns<'p> {
     specs: std::slice::Iter<'static, KeySpec>,
     prefix: &'p Prefix,
-    ttl_factor: f64,
+    profile: Profile,
 }
 
 impl<'p> Patterns<'p> {
@@ -123,7 +121,7 @@ impl<'p> Patterns<'p> {
         Patterns {
             specs: specs.iter(),
             prefix,
-            ttl_factor: 1.0,
+            profile: Profile::default(),
         }
     }
 
@@ -135,7 +133,7 @@ impl<'p> Patterns<'p> {
         ns.prefix().check()?;
         ns.declare(specs, &ns.root_stem());
         Ok(Patterns {
-            ttl_factor: ns.profile().ttl_factor,
+            profile: ns.profile().clone(),
             ..Patterns::within(ns.prefix(), specs)
         })
     }
@@ -145,7 +143,7 @@ impl<'p> Patterns<'p> {
     pub fn take(&mut self) -> Result<Pattern, BuildError> {
         let none = || BuildError::new(BuildErrorKind::Unsupported, "a keyspace without patterns");
         let spec = self.specs.next().ok_or_else(none)?;
-        Pattern::new(spec, self.prefix, self.ttl_factor)
+        Pattern::new(spec, self.prefix, &self.profile)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use russet_core::KeyType;
+use russet_core::{KeyType, Profile};
 
 use crate::catalogue::Catalogue;
 use crate::described::Ttl;
@@ -41,11 +41,11 @@ pub enum Complaint {
 }
 
 impl Catalogue {
-    /// What is wrong with a key: its type, its TTL, its being there at all. `factor` is that of the profile under which it
-    /// was written. Pure; the walk over the keys is the caller's.
+    /// What is wrong with a key: its type, its TTL, its being there at all. `profile` is that under which it was
+    /// written. Pure; the walk over the keys is the caller's.
     ///
     /// A TTL only ever runs down, so that one that is short says nothing.
-    pub fn judge(&self, seen: &Seen<'_>, factor: f64) -> Vec<Complaint> {
+    pub fn judge(&self, seen: &Seen<'_>, profile: &Profile) -> Vec<Complaint> {
         let Some(found) = self.find(seen.key) else {
             return vec![Complaint::Unknown];
         };
@@ -58,10 +58,7 @@ impl Catalogue {
             Ttl::Persistent => None,
             Ttl::Configured => Some(Duration::MAX),
             Ttl::Exactly(ttl) => Some(*ttl),
-            Ttl::Tier { longest, .. } => {
-                let seconds = longest.as_secs_f64() * factor;
-                Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
-            }
+            Ttl::Tier { longest, .. } => Some(profile.scaled(*longest)),
         };
         match (longest, seen.ttl) {
             (None, Some(_)) => complaints.push(Complaint::HasTtl),
@@ -120,13 +117,18 @@ mod tests {
         ] {
             let (key, kind) = (key.as_bytes(), KeyType::String);
             let seen = Seen { key, kind, ttl };
-            assert_eq!(catalogue.judge(&seen, factor), expected, "{seen:?}");
+            let mut profile = Profile::default();
+            profile.ttl_factor = factor;
+            assert_eq!(catalogue.judge(&seen, &profile), expected, "{seen:?}");
         }
         let list = Seen {
             key: b"ever",
             kind: KeyType::List,
             ttl: None,
         };
-        assert_eq!(catalogue.judge(&list, 1.0), [Complaint::Type]);
+        assert_eq!(
+            catalogue.judge(&list, &Profile::default()),
+            [Complaint::Type]
+        );
     }
 }

@@ -121,7 +121,6 @@ async fn a_profile_changes_ttls_and_nothing_else() {
     assert_eq!(shop.profile(&7), staged.profile(&7));
     assert_eq!(shop.profile.ttl(), Some(Duration::from_secs(120)));
     assert_eq!(staged.profile.ttl(), Some(Duration::from_secs(240)));
-    assert_eq!(staging.ttl(&WARM), Duration::from_secs(240));
     assert_eq!(staged.chat.ttl(), Some(Duration::from_secs(60)), "exact");
     let mut profile = Profile::production();
     profile.ttl_factor = -1.0;
