@@ -116,7 +116,7 @@ enum Command {
         #[arg(long)]
         signatures: bool,
     },
-    /// Check what no compiler checks: module docs, script headers, key documents, READMEs, white space
+    /// Check what no compiler checks: module docs, script headers, READMEs, white space
     Tidy,
     /// Write the table of keys in docs/keys.md anew, from what the crates say of their keys
     Keys {
