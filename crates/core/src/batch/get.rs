@@ -33,7 +33,28 @@ impl Getter {
     /// # Cancel safety
     /// Safe to drop.
     pub async fn get(&self, key: Key) -> Result<Option<Bytes>, Error> {
-        self.0.call(key).await
+        Ok(self.0.call(Ask::alone(key)).await?.value)
+    }
+
+    /// The values of a key and of another one beside it, which many reads have in common and a flight asks for once: what
+    /// says whether the values hold, say. Both are of one moment.
+    ///
+    /// On a cluster both must live in one slot. There they are of one moment but for a slot that moves; the one beside is then
+    /// read before or after.
+    ///
+    /// # Errors
+    /// As [`Batcher::call`]; it fails if either cannot be read.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn get_beside(
+        &self,
+        key: Key,
+        beside: Key,
+    ) -> Result<(Option<Bytes>, Option<Bytes>), Error> {
+        let beside = Some(beside);
+        let read = self.0.call(Ask { key, beside }).await?;
+        Ok((read.value, read.beside))
     }
 
     /// The values of several keys, in their order: one round trip for each 128 of them, all at once; on a cluster to each of
@@ -45,45 +66,101 @@ impl Getter {
     /// # Cancel safety
     /// Safe to drop.
     pub async fn get_many(&self, keys: Vec<Key>) -> Vec<Result<Option<Bytes>, Error>> {
-        self.0.fly(keys).await
+        let asks = keys.into_iter().map(Ask::alone).collect();
+        let read = self.0.fly(asks).await.into_iter();
+        read.map(|read| Ok(read?.value)).collect()
+    }
+
+    /// The values of several keys, each with one beside it: [`get_many`](Getter::get_many) and
+    /// [`get_beside`](Getter::get_beside) in one.
+    ///
+    /// # Errors
+    /// Each pair has a result of its own.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn get_many_beside(
+        &self,
+        keys: Vec<(Key, Key)>,
+    ) -> Vec<Result<(Option<Bytes>, Option<Bytes>), Error>> {
+        let asks = keys.into_iter().map(|(key, beside)| {
+            let beside = Some(beside);
+            Ask { key, beside }
+        });
+        let read = self.0.fly(asks.collect()).await.into_iter();
+        read.map(|read| read.map(|read| (read.value, read.beside)))
+            .collect()
     }
 }
 
 struct Get(Lane);
 
+/// One read: a key, and perhaps another one beside it.
+struct Ask {
+    key: Key,
+    beside: Option<Key>,
+}
+
+impl Ask {
+    fn alone(key: Key) -> Self {
+        Ask { key, beside: None }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.key).chain(&self.beside)
+    }
+}
+
+/// What a read found.
+struct Read {
+    value: Option<Bytes>,
+    beside: Option<Bytes>,
+}
+
 impl Flight for Get {
-    type Request = Key;
-    type Response = Option<Bytes>;
+    type Request = Ask;
+    type Response = Read;
 
-    fn group(&self, key: &Key) -> u16 {
-        self.0.group(key)
+    fn group(&self, ask: &Ask) -> u16 {
+        self.0.group(&ask.key)
     }
 
-    fn request_bytes(&self, key: &Key) -> usize {
-        key.as_bytes().len()
+    fn request_bytes(&self, ask: &Ask) -> usize {
+        ask.key.as_bytes().len()
     }
 
-    fn response_bytes(&self, value: &Option<Bytes>) -> usize {
-        value.as_ref().map_or(0, Bytes::len)
+    fn response_bytes(&self, read: &Read) -> usize {
+        read.value.as_ref().map_or(0, Bytes::len)
     }
 
-    async fn fly(&self, keys: Vec<Key>, deadline: Instant) -> Vec<Result<Option<Bytes>, Error>> {
-        if let [key] = &*keys {
-            return vec![self.one(key, deadline).await];
+    async fn fly(&self, asks: Vec<Ask>, deadline: Instant) -> Vec<Result<Read, Error>> {
+        let alone = |value| Read {
+            value,
+            beside: None,
+        };
+        if let [Ask { key, beside: None }] = &*asks {
+            return vec![self.one(key, deadline).await.map(alone)];
         }
-        let (unique, places) = distinct(&keys);
+        let (unique, places) = distinct(asks.iter().flat_map(Ask::keys), asks.len());
         let values = if self.0.is_cluster() {
             self.of_slots(&unique, deadline).await
         } else {
             self.many(&unique, deadline).await
         };
-        match places {
-            None => values,
-            Some(places) => places
-                .into_iter()
-                .map(|place| values[place].clone())
-                .collect(),
-        }
+        let Some(places) = places else {
+            return values.into_iter().map(|value| value.map(alone)).collect();
+        };
+        let mut found = places.into_iter().map(|place| values[place].clone());
+        let mut found = || found.next().unwrap_or(Ok(None));
+        let read = asks.iter().map(|ask| {
+            let value = found();
+            let beside = ask.beside.as_ref().map_or(Ok(None), |_| found());
+            Ok(Read {
+                value: value?,
+                beside: beside?,
+            })
+        });
+        read.collect()
     }
 }
 
@@ -172,12 +249,15 @@ fn mget<'k>(keys: impl ExactSizeIterator<Item = &'k Key>) -> Command {
     keys.fold(mget, Command::key).batch()
 }
 
-/// Each key once, and, if any came twice, where each caller finds its value.
-fn distinct(keys: &[Key]) -> (Vec<&Key>, Option<Vec<usize>>) {
+/// Each key once; and, unless each came once and alone, where each of them finds its value.
+fn distinct<'k>(
+    keys: impl Iterator<Item = &'k Key>,
+    reads: usize,
+) -> (Vec<&'k Key>, Option<Vec<usize>>) {
     let mut seen =
-        HashMap::with_capacity_and_hasher(keys.len(), foldhash::fast::RandomState::default());
-    let mut unique = Vec::with_capacity(keys.len());
-    let mut places = Vec::with_capacity(keys.len());
+        HashMap::with_capacity_and_hasher(reads + 1, foldhash::fast::RandomState::default());
+    let mut unique = Vec::with_capacity(reads + 1);
+    let mut places = Vec::with_capacity(reads);
     for key in keys {
         let place = *seen.entry(key.as_bytes()).or_insert_with(|| {
             unique.push(key);
@@ -185,6 +265,6 @@ fn distinct(keys: &[Key]) -> (Vec<&Key>, Option<Vec<usize>>) {
         });
         places.push(place);
     }
-    let repeated = unique.len() < keys.len();
-    (unique, repeated.then_some(places))
+    let is_plain = unique.len() == reads && places.len() == reads;
+    (unique, (!is_plain).then_some(places))
 }

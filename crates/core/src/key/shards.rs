@@ -25,6 +25,11 @@ impl Shards {
         )
     }
 
+    /// All of them: `{18}`.
+    pub(super) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|tag| tag.trim_end_matches(':'))
+    }
+
     /// The tag of a value, as it stands before it: `{18}:`.
     pub(super) fn of(&self, part: &str) -> &str {
         let count = self.0.len();

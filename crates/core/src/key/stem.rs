@@ -98,6 +98,19 @@ impl Stem {
         self.shards.is_some()
     }
 
+    /// The shards' tags, with their braces; none in a namespace without shards.
+    pub fn shard_tags(&self) -> impl Iterator<Item = &str> {
+        self.shards.iter().flat_map(Shards::tags)
+    }
+
+    /// The shard's tag of a key that [`key`](Stem::key) made here, with its braces; nothing without shards.
+    pub fn shard_in<'k>(&self, key: &'k Key) -> Option<&'k [u8]> {
+        self.shards.as_ref()?;
+        let behind = key.as_bytes().get(self.text.len() + 1..)?;
+        let end = behind.iter().position(|&byte| byte == b':')?;
+        behind.get(..end)
+    }
+
     /// Puts the tag of the value at the text's end before it.
     fn shard(&self, writer: &mut KeyWriter, at: usize) {
         if let Some(shards) = &self.shards {
@@ -146,6 +159,10 @@ mod tests {
         let part = stem.strip(raw).and_then(String::from_key_part);
         assert_eq!(part.as_deref(), Some("a:b"));
         assert_eq!(stem.value_in(&key), b"a%3Ab");
+        let tags: Vec<_> = stem.shard_tags().collect();
+        assert_eq!((tags.len(), tags[0]), (12, "{18}"));
+        let shard = std::str::from_utf8(stem.shard_in(&key).unwrap()).unwrap();
+        assert!(tags.contains(&shard), "{shard}");
         assert_eq!(stem.matching("a*"), "shop:cache:users:{*}:a*");
         assert_eq!(format!("{key}"), "shop:cache:users:…");
         let slots: std::collections::BTreeSet<u16> =

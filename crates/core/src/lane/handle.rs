@@ -83,8 +83,8 @@ impl Lane {
         self.lane.group(key)
     }
 
-    /// Whether one command can name keys of one slot only.
-    pub(crate) fn is_cluster(&self) -> bool {
+    /// Whether the servers are a cluster: one command or script can name keys of one slot only.
+    pub fn is_cluster(&self) -> bool {
         self.lane.cluster().is_some()
     }
 
