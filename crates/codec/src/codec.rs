@@ -121,6 +121,11 @@ impl Codec {
         self
     }
 
+    /// Whether values stand bare, without a header: [`plain_json`](Codec::plain_json).
+    pub fn is_plain_json(&self) -> bool {
+        self.is_plain
+    }
+
     /// Whether the settings go together. Builders that take a codec call this in their `build`.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod header;
 mod identity;
 mod payload;
 mod refusal;
+mod shape;
 
 pub use codec::Codec;
 pub use compression::Compression;

@@ -29,6 +29,13 @@ pub trait Payload: Sized {
     /// # Errors
     /// As [`Codec::decode`] and [`Codec::decode_bytes`].
     fn decode(codec: &Codec, identity: &Identity<'_>, bytes: &[u8]) -> Result<Self, DecodeError>;
+
+    /// What the type looks like, as a number that stands beside stored values: another one says that a value was written by
+    /// another version of the type, even where it could be read. It is of the names of its fields or variants, through
+    /// options and lists; not of what lies inside the fields.
+    fn shape() -> u32 {
+        0
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> Payload for T {
@@ -38,6 +45,10 @@ impl<T: Serialize + DeserializeOwned> Payload for T {
 
     fn decode(codec: &Codec, identity: &Identity<'_>, bytes: &[u8]) -> Result<Self, DecodeError> {
         codec.decode(identity, bytes)
+    }
+
+    fn shape() -> u32 {
+        crate::shape::shape::<T>()
     }
 }
 
