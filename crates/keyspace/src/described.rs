@@ -302,13 +302,11 @@ fn ttl(ttl: KeyTtl) -> Ttl {
     }
 }
 
-/// The commands that a script's head names: `-- COMMANDS: GET, XGROUP CREATE`.
+/// The commands that a script's comments name: `-- COMMANDS: GET, XGROUP CREATE`. One that begins with what several share has
+/// more than one head.
 fn commands_of(script: &str) -> impl Iterator<Item = String> {
-    let head = script
-        .lines()
-        .filter(|line| !line.starts_with("#!"))
-        .map_while(|line| line.strip_prefix("--"));
-    let named = head.filter_map(|line| {
+    let comments = script.lines().filter_map(|line| line.strip_prefix("--"));
+    let named = comments.filter_map(|line| {
         let line = line.trim();
         let (word, names) = line.split_once(':')?;
         word.eq_ignore_ascii_case("commands").then_some(names)
@@ -351,9 +349,9 @@ mod tests {
     }
 
     #[test]
-    fn a_script_s_commands_are_its_head_s() {
-        let script = "#!lua flags=no-writes\n-- Takes.\n-- COMMANDS: get, XGROUP CREATE\n-- Cost: O(1)\nreturn 1\n-- COMMANDS: DEL\n";
+    fn a_script_s_commands_are_its_heads() {
+        let script = "#!lua flags=no-writes\n-- Takes.\n-- COMMANDS: get, XGROUP CREATE\n-- Cost: O(1)\nreturn 1 -- COMMANDS: no\n-- And gives.\n-- COMMANDS: DEL\n";
         let commands: Vec<String> = commands_of(script).collect();
-        assert_eq!(commands, ["GET", "XGROUP CREATE"]);
+        assert_eq!(commands, ["GET", "XGROUP CREATE", "DEL"]);
     }
 }
