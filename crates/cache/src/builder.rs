@@ -7,18 +7,29 @@ use russet_codec::{Codec, Payload};
 use russet_core::{BuildError, BuildErrorKind, KeyPart, Namespace};
 
 use crate::cache::Cache;
+use crate::freshness::Freshness;
 use crate::keys::KEYS;
 use crate::outage::OnOutage;
+use crate::wire::MOST_TAGS;
 
 /// Configures a [`Cache`].
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`ttl`](Builder::ttl) | `REDIS_DEFAULT_TTL`, else `RESPONSE_CACHE_TTL`, else 1 hour; times the profile's factor |
+/// | [`jitter`](Builder::jitter) | 0.1: up to a tenth of the TTL less |
+/// | [`negative_ttl`](Builder::negative_ttl) | 30 s, at most the TTL |
+/// | [`stale_while_revalidate`](Builder::stale_while_revalidate) | off |
+/// | [`stale_if_error`](Builder::stale_if_error) | off |
+/// | [`error_throttle`](Builder::error_throttle) | 30 s |
+/// | [`early_refresh`](Builder::early_refresh) | off |
+/// | [`sliding`](Builder::sliding) | off |
 /// | [`load_timeout`](Builder::load_timeout) | 30 s |
+/// | [`soft_timeout`](Builder::soft_timeout) | off |
 /// | [`lease`](Builder::lease) | 5 s |
 /// | [`read_deadline`](Builder::read_deadline) | 250 ms |
 /// | [`codec`](Builder::codec) | MessagePack |
+/// | [`schema_version`](Builder::schema_version) | 0 |
 /// | [`max_value`](Builder::max_value) | 1 MiB |
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`]; with a strict [`Profile`](russet_core::Profile) [`OnOutage::Error`] |
 #[derive(Debug)]
@@ -33,10 +44,16 @@ pub struct Builder<K, V> {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) ttl: Duration,
+    pub(crate) negative_ttl: Duration,
+    pub(crate) freshness: Freshness,
     pub(crate) load_timeout: Duration,
+    pub(crate) soft_timeout: Option<Duration>,
     pub(crate) lease: Duration,
     pub(crate) read_deadline: Duration,
     pub(crate) codec: Codec,
+    /// Values stand bare, without a head that could say anything of them.
+    pub(crate) is_plain: bool,
+    pub(crate) schema_version: u32,
     pub(crate) max_value: usize,
     pub(crate) on_outage: OnOutage,
 }
@@ -52,10 +69,22 @@ where
             name: name.to_owned(),
             options: Options {
                 ttl: ns.redis().default_ttl(),
+                negative_ttl: Duration::from_secs(30),
+                freshness: Freshness {
+                    jitter: 0.1,
+                    while_revalidate: Duration::ZERO,
+                    if_error: Duration::ZERO,
+                    throttle: Duration::from_secs(30),
+                    early: 0.0,
+                    sliding: false,
+                },
                 load_timeout: Duration::from_secs(30),
+                soft_timeout: None,
                 lease: Duration::from_secs(5),
                 read_deadline: Duration::from_millis(250),
                 codec: Codec::default(),
+                is_plain: false,
+                schema_version: 0,
                 max_value: 1 << 20,
                 on_outage: OnOutage::of(ns),
             },
@@ -69,9 +98,62 @@ where
         self
     }
 
+    /// By what share of its TTL a value may live less, at random, so that what was stored together does not end together: 0 to
+    /// 0.9.
+    pub fn jitter(mut self, share: f64) -> Self {
+        self.options.freshness.jitter = share;
+        self
+    }
+
+    /// How long it is cached that there is no such thing, before the profile's factor; at most the TTL.
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.options.negative_ttl = ttl;
+        self
+    }
+
+    /// How long behind its TTL a value is still served by `get_or_load`, while it is loaded anew in the background (RFC 5861).
+    pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
+        self.options.freshness.while_revalidate = window;
+        self
+    }
+
+    /// How long behind its TTL a value is served where loading it anew fails, or takes longer than the
+    /// [soft timeout](Builder::soft_timeout) (RFC 5861). One that was invalidated is not.
+    pub fn stale_if_error(mut self, window: Duration) -> Self {
+        self.options.freshness.if_error = window;
+        self
+    }
+
+    /// How long a stale value is served without asking the source again, in all processes, once loading it anew has failed.
+    pub fn error_throttle(mut self, throttle: Duration) -> Self {
+        self.options.freshness.throttle = throttle;
+        self
+    }
+
+    /// Loads values anew shortly before they end: the likelier the longer their load took and the less time is left, times this
+    /// factor (XFetch; 1 is the paper's, 0 is off, 10 the most). One reader or two do so, whatever the traffic.
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.options.freshness.early = beta;
+        self
+    }
+
+    /// Has a value live on as long as it is read: a read past half of its life gives it the whole of it again. One `EVALSHA` then,
+    /// in the background.
+    pub fn sliding(mut self) -> Self {
+        self.options.freshness.sliding = true;
+        self
+    }
+
     /// How long a loader may run before it is stopped. At least 1 ms.
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
         self.options.load_timeout = timeout;
+        self
+    }
+
+    /// How long a load is waited for where a stale value can stand in for it ([`stale_if_error`](Builder::stale_if_error)). The load
+    /// goes on.
+    pub fn soft_timeout(mut self, timeout: Duration) -> Self {
+        self.options.soft_timeout = Some(timeout);
         self
     }
 
@@ -94,6 +176,13 @@ where
         self
     }
 
+    /// Tells values of one version of `V` from those of another: with another number, stored values are misses. The names of the
+    /// fields or variants of `V` itself are told apart without it; what lies inside its fields is not.
+    pub fn schema_version(mut self, version: u32) -> Self {
+        self.options.schema_version = version;
+        self
+    }
+
     /// How many bytes a stored value may have, its header among them; a longer one is an error of the insert. One that is very
     /// long stalls everybody who shares the connection.
     pub fn max_value(mut self, bytes: usize) -> Self {
@@ -113,11 +202,26 @@ where
     /// A wrong name (of the namespace or the cache), a duration outside its bounds, or codec settings that exclude
     /// each other.
     pub fn build(mut self) -> Result<Cache<K, V>, BuildError> {
-        self.options.ttl = self.ns.profile().scaled(self.options.ttl);
-        check_ttl("ttl", &self.name, self.options.ttl)?;
-        check_ttl("load timeout", &self.name, self.options.load_timeout)?;
-        check_ttl("read deadline", &self.name, self.options.read_deadline)?;
-        check_ttl("lease", &self.name, self.options.lease)?;
+        let options = &mut self.options;
+        options.ttl = self.ns.profile().scaled(options.ttl);
+        options.negative_ttl = self
+            .ns
+            .profile()
+            .scaled(options.negative_ttl)
+            .min(options.ttl);
+        options.is_plain = options.codec.is_plain_json();
+        for (what, time) in [
+            ("ttl", options.ttl),
+            ("negative ttl", options.negative_ttl),
+            ("load timeout", options.load_timeout),
+            ("soft timeout", options.soft_timeout.unwrap_or(options.ttl)),
+            ("read deadline", options.read_deadline),
+            ("lease", options.lease),
+            ("error throttle", options.freshness.throttle),
+        ] {
+            check_ttl(what, &self.name, time)?;
+        }
+        self.check_freshness()?;
         if self.options.lease < Duration::from_millis(100) {
             let lease = self.options.lease;
             let message = format!(
@@ -136,13 +240,79 @@ where
     }
 }
 
+impl<K, V> Builder<K, V> {
+    fn check_freshness(&self) -> Result<(), BuildError> {
+        let (options, name) = (&self.options, &self.name);
+        let freshness = &options.freshness;
+        for (what, number, most) in [
+            ("jitter", freshness.jitter, 0.9),
+            ("early refresh", freshness.early, 10.0),
+        ] {
+            if !(0.0..=most).contains(&number) {
+                let message =
+                    format!("the {what} of cache {name:?} is {number}; it must be 0 to {most}");
+                return Err(BuildError::new(BuildErrorKind::Limit, message));
+            }
+        }
+        for (what, window) in [
+            ("stale_while_revalidate", freshness.while_revalidate),
+            ("stale_if_error", freshness.if_error),
+        ] {
+            if window > MOST_TTL {
+                let message =
+                    format!("{what} of cache {name:?} is {window:?}; it must be at most 10 years");
+                return Err(BuildError::new(BuildErrorKind::Limit, message));
+            }
+        }
+        let needs_head = [
+            (
+                !freshness.while_revalidate.is_zero(),
+                "stale_while_revalidate",
+            ),
+            (!freshness.if_error.is_zero(), "stale_if_error"),
+            (freshness.early > 0.0, "early_refresh"),
+            (freshness.sliding, "sliding"),
+            (options.schema_version != 0, "schema_version"),
+        ];
+        let needs_head = needs_head.into_iter().find(|(is_set, _)| *is_set);
+        match needs_head {
+            Some((_, what)) if options.is_plain => {
+                let message = format!(
+                    "cache {name:?} stores plain JSON, which has no place for what {what} needs; leave one of them out"
+                );
+                Err(BuildError::new(BuildErrorKind::Conflict, message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const MOST_TTL: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// Whether an entry may have these tags.
+pub(crate) fn check_tags(cache: &str, has_head: bool, tags: &[String]) -> Result<(), BuildError> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    if !has_head {
+        let message = format!(
+            "cache {cache:?} stores plain JSON, which has no place for tags; use another codec, or no tags and no scope"
+        );
+        return Err(BuildError::new(BuildErrorKind::Conflict, message));
+    }
+    let bytes: usize = tags.iter().map(|tag| 2 + tag.len()).sum();
+    if bytes > MOST_TAGS {
+        let message = format!(
+            "the tags of an entry of cache {cache:?} have {bytes} bytes; they may have {MOST_TAGS}"
+        );
+        return Err(BuildError::new(BuildErrorKind::Limit, message));
+    }
+    Ok(())
+}
+
 /// Whether a duration is one that a cache can do with.
 pub(crate) fn check_ttl(what: &str, cache: &str, ttl: Duration) -> Result<(), BuildError> {
-    let (least, most) = (
-        Duration::from_millis(1),
-        Duration::from_hours(10 * 365 * 24),
-    );
-    if (least..=most).contains(&ttl) {
+    if (Duration::from_millis(1)..=MOST_TTL).contains(&ttl) {
         return Ok(());
     }
     let message =

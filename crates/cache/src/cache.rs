@@ -7,24 +7,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russet_codec::Payload;
-use russet_core::{Error, FromKeyPart, Key, KeyPart, Namespace, Pace, ServerInfo, Stem};
+use russet_core::{Error, FromKeyPart, Key, KeyPart, Namespace, Pace, ServerInfo, Stem, part};
 
-use crate::builder::{Builder, Options, check_ttl};
+use crate::builder::{Builder, Options, check_tags, check_ttl};
+use crate::bulk::bulk;
 use crate::error::LoadError;
-use crate::flight::{Landing, Seat};
+use crate::get_or_load::{GetOrLoad, Local};
 use crate::insert::{Insert, Inserted};
-use crate::keys::is_lease;
-use crate::load::{Cx, bulk, lead};
+use crate::keys::is_beside;
 use crate::matching::Keys;
-use crate::remove::Removed;
+use crate::remove::{Invalidated, Removed};
+use crate::scope::Scope;
 use crate::stats::Stats;
-use crate::store::Store;
+use crate::store::{Look, Store};
 
 /// A named cache of `V` by `K`. Cheap to clone; all clones share loads.
 ///
 /// Do not wrap it in a lock: every method takes `&self`.
 pub struct Cache<K, V> {
     store: Arc<Store<V>>,
+    scope: Scope,
     key: PhantomData<fn(K)>,
 }
 
@@ -41,6 +43,7 @@ where
     pub(crate) fn new(ns: &Namespace, name: String, stem: Stem, options: Options) -> Self {
         Cache {
             store: Arc::new(Store::new(ns, name, stem, options)),
+            scope: Scope::default(),
             key: PhantomData,
         }
     }
@@ -50,7 +53,7 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        self.store.stem.key(key)
+        self.scope.key(&self.store.stem, key)
     }
 
     /// The cached value, or `None` if there is none that can be read. One `GET`; reads that wait at the same moment share one
@@ -87,8 +90,9 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized + 'q,
     {
-        let keys = keys.into_iter().map(|key| self.place(key)).collect();
-        self.store.read_many(keys).await
+        let keys: Vec<Key> = keys.into_iter().map(|key| self.place(key)).collect();
+        let looks = self.store.look_many(&keys).await?.into_iter();
+        Ok(looks.map(Look::fresh).collect())
     }
 
     /// Stores a value for the cache's TTL, or for another: `users.insert(&7, user).ttl(hour).await?`. One `EVALSHA`.
@@ -111,6 +115,7 @@ where
             key: self.place(key),
             value: value.into(),
             ttl: None,
+            tags: self.scope.tags(),
         }
     }
 
@@ -138,7 +143,9 @@ where
         for (key, _) in &values {
             self.store.flights.close(key);
         }
-        self.store.write_many(&values, None).await
+        let tags = self.scope.tags();
+        check_tags(&self.store.name, self.store.control.is_some(), &tags)?;
+        self.store.write_many(&values, &tags).await
     }
 
     /// Removes a value. One `EVALSHA`.
@@ -207,58 +214,60 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        self.store.ttl(&self.place(key)).await
+        self.store.fresh_for(&self.place(key)).await
     }
 
-    /// The cached value, or what `load` brings. One `GET`; after a miss one `EVALSHA` before the load and one behind it.
+    /// The cached value, or what `load` brings. One `MGET`; after a miss one `EVALSHA` before the load and one behind it.
     ///
     /// Callers of the same key in all processes share one load: whoever misses first takes a lease, the others wait, and are
     /// woken when the value is there. The load runs in a task of its own, so that a caller who is dropped harms nobody, and for
     /// at most the load timeout; so long is another process's load waited for. While Redis is away every process loads for
-    /// itself and stores nothing. What changes the value meanwhile (`insert`, `remove`) wins, in every process: the load's callers
-    /// have what it brought, and it is not stored.
+    /// itself and stores nothing. What changes the value meanwhile (`insert`, `remove`, an invalidation) wins, in every process:
+    /// those who called before have what the load brought, and it is not served to anybody else.
+    ///
+    /// A loader may answer `V`, an `Option<V>` or a [`Loaded`](crate::Loaded); with the latter two the call answers an `Option`, and that
+    /// there is no such thing is cached too. What the call says of its load goes between it and the `await`:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use russet_cache::{Cache, LoadError};
+    /// # async fn doc(users: Cache<u64, String>) -> Result<(), LoadError<std::io::Error>> {
+    /// let name = users
+    ///     .get_or_load(&7, |_cx| async { Ok("Alice".to_owned()) })
+    ///     .ttl(Duration::from_mins(5))
+    ///     .tag("org:3")
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// The loader's error, a load that timed out or panicked, or what waiting does not heal.
     ///
     /// # Cancel safety
     /// Safe to drop; the load goes on for the others and for the cache.
-    pub async fn get_or_load<Q, L, F, E>(&self, key: &Q, load: L) -> Result<Arc<V>, LoadError<E>>
+    pub fn get_or_load<Q, L>(&self, key: &Q, load: L) -> GetOrLoad<'_, V, L>
     where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
-        L: FnOnce(Cx) -> F + Send + 'static,
-        F: Future<Output = Result<V, E>> + Send + 'static,
-        E: Send + Sync + 'static,
     {
-        let key = self.place(key);
-        let mut load = Some(load);
-        loop {
-            let passenger = match self.store.flights.board(&key) {
-                Seat::Passenger(passenger) => passenger,
-                Seat::Leader(leader, passenger) => {
-                    // A leader's flight ends with its own kind of error, so nobody leads twice.
-                    let Some(load) = load.take() else {
-                        return Err(LoadError::Panicked);
-                    };
-                    tokio::spawn(lead(self.store.clone(), leader, key.clone(), load));
-                    passenger
-                }
-            };
-            return match passenger.landing().await {
-                Landing::Value(value) => Ok(value),
-                Landing::Timeout => Err(LoadError::Timeout),
-                Landing::Panicked => Err(LoadError::Panicked),
-                Landing::Cache(error) => Err(LoadError::Cache(error)),
-                Landing::Loader(error) => match error.downcast() {
-                    Ok(error) => Err(LoadError::Loader(error)),
-                    // Another call site, whose error is of another type, has loaded; this one asks for itself.
-                    Err(_) => continue,
-                },
-                // A load of many, which did not have this one; this one asks for itself.
-                Landing::Absent => continue,
-            };
-        }
+        GetOrLoad::new(&self.store, self.place(key), self.scope.tags(), load)
+    }
+
+    /// As [`get_or_load`](Cache::get_or_load), for a loader that borrows: it runs in its caller's task.
+    ///
+    /// A stale value is loaded anew while this caller waits, and a soft timeout does nothing.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Cache::get_or_load), but that a loader's panic is its caller's.
+    ///
+    /// # Cancel safety
+    /// Safe to drop; the load ends, and one of those who wait for it begins theirs.
+    pub fn get_or_load_local<Q, L>(&self, key: &Q, load: L) -> GetOrLoad<'_, V, L, Local>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        GetOrLoad::new(&self.store, self.place(key), self.scope.tags(), load)
     }
 
     /// The cached values of many keys, and what `load` brings for the rest, in the keys' order; `None` where it brings nothing.
@@ -286,7 +295,10 @@ where
         M::IntoIter: Send,
         E: Send + Sync + 'static,
     {
-        bulk(&self.store, keys, load).await
+        let has_head = self.store.control.is_some();
+        check_tags(&self.store.name, has_head, &self.scope.tags())
+            .map_err(|error| LoadError::Cache(error.into()))?;
+        bulk(&self.store, &self.scope, keys, load).await
     }
 
     /// The keys that have a value, by a glob over their text (`*`, `user-*`): a walk with `SCAN`, never `KEYS`, page by page.
@@ -298,20 +310,19 @@ where
         K: FromKeyPart,
     {
         Ok(Keys {
-            scan: self
-                .store
-                .server
-                .scan(self.store.stem.matching(glob), pace)?,
+            scan: self.store.server.scan(self.glob(glob), pace)?,
             stem: self.store.stem.clone(),
+            prefix: self.scope.prefix(),
             on_outage: self.store.options.on_outage,
             key: PhantomData,
         })
     }
 
-    /// Removes the values of the keys that match a glob; how many there were. A walk with `SCAN`, and `UNLINK` of what it finds.
+    /// Removes the values of the keys that match a glob; how many there were. One `EVALSHA`, a walk with `SCAN`, and `UNLINK` of
+    /// what it finds.
     ///
-    /// A load of one of them that is under way does not bring it back. One of a key that has no value at the moment may, in
-    /// another process: the walk does not see it.
+    /// No load that is under way when it begins is stored, in whichever process, of whichever key: the walk could not see it.
+    /// On a cluster without shards nothing that was stored before holds any more, as after [`clear`](Cache::clear).
     ///
     /// # Errors
     /// Any failure, also while Redis is away: then some values may be gone and others not.
@@ -319,22 +330,85 @@ where
     /// # Cancel safety
     /// A dropped call has removed some of the values.
     pub async fn remove_matching(&self, glob: &str, pace: Pace) -> Result<u64, Error> {
-        let mut walk = self
-            .store
-            .server
-            .scan(self.store.stem.matching(glob), pace)?;
+        let store = &self.store;
+        let mut walk = store.server.scan(self.glob(glob), pace)?;
+        store.flights.close_all();
+        if let Some(control) = &store.control {
+            Box::pin(control.close_gate()).await?;
+        }
         let mut removed = 0;
         while let Some(mut page) = Box::pin(walk.next_page()).await? {
-            page.retain(|key| !is_lease(&self.store.stem, key));
+            page.retain(|key| !is_beside(&store.stem, key));
             for key in &page {
-                self.store.flights.close(key);
+                store.flights.close(key);
             }
-            removed += Box::pin(self.store.unlink(&page)).await?;
+            removed += Box::pin(store.unlink(&page)).await?;
             for key in &page {
-                self.store.flights.close(key);
+                store.flights.close(key);
             }
         }
         Ok(removed)
+    }
+
+    fn glob(&self, glob: &str) -> String {
+        let prefix = self.scope.prefix();
+        self.store.stem.matching(&format!("{prefix}{glob}"))
+    }
+
+    /// Invalidates what was stored under a tag: no process reads it from Redis any more, whatever it has in flight. One `EVALSHA`,
+    /// however many entries there are; with shards one for each of them, at once.
+    ///
+    /// # Errors
+    /// What waiting does not heal, and, in a cache of plain JSON, that it has no tags. While Redis is away the invalidation is
+    /// [`Queued`](Invalidated::Queued), in a strict cache an error; so it is where 65,536 changes are queued already.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still invalidate.
+    pub async fn invalidate_tag<T: KeyPart + ?Sized>(&self, tag: &T) -> Result<Invalidated, Error> {
+        Box::pin(self.store.invalidate(vec![part(tag)])).await
+    }
+
+    /// As [`invalidate_tag`](Cache::invalidate_tag), for several at once: one `EVALSHA` for each 500 tags.
+    ///
+    /// # Errors
+    /// As [`invalidate_tag`](Cache::invalidate_tag); some of them may be invalid then and others not.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still invalidate.
+    pub async fn invalidate_tags<T: KeyPart>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<Invalidated, Error> {
+        let tags = tags.into_iter().map(|tag| part(&tag)).collect();
+        Box::pin(self.store.invalidate(tags)).await
+    }
+
+    /// Invalidates the whole cache, or the whole [scope](Cache::scope). One `EVALSHA`, however many entries there are; with shards one
+    /// for each of them, at once.
+    ///
+    /// What was stored stands in Redis until its TTL ends, and is read no more; [`remove_matching`](Cache::remove_matching) frees
+    /// it.
+    ///
+    /// # Errors
+    /// As [`invalidate_tag`](Cache::invalidate_tag).
+    ///
+    /// # Cancel safety
+    /// A dropped call may still clear.
+    pub async fn clear(&self) -> Result<Invalidated, Error> {
+        match self.scope.tag() {
+            Some(tag) => Box::pin(self.store.invalidate(vec![tag.clone()])).await,
+            None => Box::pin(self.store.clear()).await,
+        }
+    }
+
+    /// A part of the cache with keys of its own, `<scope>:<key>`: of one workspace or one tenant, say. It shares everything
+    /// else with the cache, and [`clear`](Cache::clear) clears it alone. A scope of a scope lies within it.
+    #[must_use]
+    pub fn scope(&self, name: impl Into<String>) -> Self {
+        Cache {
+            scope: self.scope.within(name.into()),
+            ..self.clone()
+        }
     }
 
     /// What this cache has done in this process since it was built.
@@ -358,6 +432,7 @@ impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Cache {
             store: self.store.clone(),
+            scope: self.scope.clone(),
             key: PhantomData,
         }
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russet_core::{Error, Key};
@@ -10,8 +11,10 @@ use tokio::sync::watch;
 
 /// How a flight ended. The loader's error is untyped here, because call sites of one key may differ in it.
 pub(crate) enum Landing<V> {
-    Value(Arc<V>),
-    /// There is none: a load of many did not bring it.
+    /// What was found or loaded, nothing if it is known that there is none; and for whom it is good: those who boarded then or
+    /// before.
+    Value(Option<Arc<V>>, Boarded),
+    /// There is none: a load of many did not bring it, or whoever loaded in its own task was dropped.
     Absent,
     Loader(Arc<dyn Any + Send + Sync>),
     Timeout,
@@ -22,7 +25,7 @@ pub(crate) enum Landing<V> {
 impl<V> Clone for Landing<V> {
     fn clone(&self) -> Self {
         match self {
-            Landing::Value(value) => Landing::Value(value.clone()),
+            Landing::Value(value, good_for) => Landing::Value(value.clone(), *good_for),
             Landing::Absent => Landing::Absent,
             Landing::Loader(error) => Landing::Loader(error.clone()),
             Landing::Timeout => Landing::Timeout,
@@ -32,10 +35,36 @@ impl<V> Clone for Landing<V> {
     }
 }
 
-type Waiting<V> = watch::Receiver<Option<Landing<V>>>;
+/// Where a flight is.
+pub(crate) enum Stage<V> {
+    InTheAir(Boarded),
+    Landed(Landing<V>),
+}
+
+/// Where a flight was when somebody joined it. Whoever joins has begun its call by then, and must not get what is from before an
+/// invalidation that was over by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Boarded {
+    /// Nothing was asked yet.
+    First,
+    /// Redis is being asked for a value of somebody else's, or for the lease: a value that is found may be from before.
+    Asking,
+    /// What the load brings may be from before; that will be known when it is stored.
+    Loading,
+    /// It is being stored: nothing will be known any more.
+    Storing,
+}
+
+type Waiting<V> = watch::Receiver<Stage<V>>;
 
 /// The flights that are in the air, by key.
-pub(crate) struct Flights<V>(Mutex<HashMap<Key, Waiting<V>>>);
+pub(crate) struct Flights<V>(Mutex<HashMap<Key, Flight<V>>>);
+
+struct Flight<V> {
+    waiting: Waiting<V>,
+    /// Its key was changed since it began.
+    is_spoilt: Arc<AtomicBool>,
+}
 
 /// A place in a flight: its leader's, or a passenger's.
 pub(crate) enum Seat<V> {
@@ -51,26 +80,56 @@ impl<V> Flights<V> {
     /// Joins the flight of this key, or starts one.
     pub(crate) fn board(self: &Arc<Self>, key: &Key) -> Seat<V> {
         match self.lock().entry(key.clone()) {
-            Entry::Occupied(flight) => Seat::Passenger(Passenger(flight.get().clone())),
+            Entry::Occupied(flight) => Seat::Passenger(Passenger::of(flight.get().waiting.clone())),
             Entry::Vacant(gate) => {
-                let (landing, waiting) = watch::channel(None);
-                gate.insert(waiting.clone());
-                let leader = Leader {
-                    flights: self.clone(),
-                    key: key.clone(),
-                    landing,
-                };
-                Seat::Leader(leader, Passenger(waiting))
+                let (flight, leader) = self.ready(key);
+                let waiting = flight.waiting.clone();
+                gate.insert(flight);
+                Seat::Leader(leader, Passenger::of(waiting))
             }
         }
     }
 
-    /// Closes the flight of a key to callers who come from now on: what it brings is from before a change.
-    pub(crate) fn close(&self, key: &Key) {
-        self.lock().remove(key);
+    /// A flight of its own, which nobody else joins.
+    pub(crate) fn charter(self: &Arc<Self>, key: &Key) -> (Leader<V>, Passenger<V>) {
+        let (flight, leader) = self.ready(key);
+        (leader, Passenger::of(flight.waiting))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting<V>>> {
+    fn ready(self: &Arc<Self>, key: &Key) -> (Flight<V>, Leader<V>) {
+        let (stage, waiting) = watch::channel(Stage::InTheAir(Boarded::First));
+        let is_spoilt = Arc::<AtomicBool>::default();
+        let leader = Leader {
+            flights: self.clone(),
+            key: key.clone(),
+            stage,
+            is_spoilt: is_spoilt.clone(),
+            hands_on: false,
+        };
+        (Flight { waiting, is_spoilt }, leader)
+    }
+
+    /// Starts a flight of this key, unless there is one.
+    pub(crate) fn lead(self: &Arc<Self>, key: &Key) -> Option<Leader<V>> {
+        match self.board(key) {
+            Seat::Leader(leader, _) => Some(leader),
+            Seat::Passenger(_) => None,
+        }
+    }
+
+    /// Closes all flights to callers who come from now on; what they bring may be stored, where Redis takes it for valid.
+    pub(crate) fn close_all(&self) {
+        self.lock().clear();
+    }
+
+    /// Closes the flight of a key to callers who come from now on: what it brings is from before a change.
+    pub(crate) fn close(&self, key: &Key) {
+        if let Some(flight) = self.lock().remove(key) {
+            flight.is_spoilt.store(true, Ordering::Release);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Flight<V>>> {
         // No code that can panic runs under this lock, and a map of receivers cannot be half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,16 +139,26 @@ impl<V> Flights<V> {
 pub(crate) struct Leader<V> {
     flights: Arc<Flights<V>>,
     key: Key,
-    landing: watch::Sender<Option<Landing<V>>>,
+    stage: watch::Sender<Stage<V>>,
+    is_spoilt: Arc<AtomicBool>,
+    hands_on: bool,
 }
 
 impl<V> Leader<V> {
-    /// Whether nothing has changed the key since the flight began.
+    /// A leader who may be dropped at any time: then each passenger asks for itself.
+    pub(crate) fn hands_on(mut self) -> Self {
+        self.hands_on = true;
+        self
+    }
+
+    /// The next stage begins.
+    pub(crate) fn reaches(&self, stage: Boarded) {
+        self.stage.send_replace(Stage::InTheAir(stage));
+    }
+
+    /// Whether nothing here has changed the key since the flight began.
     pub(crate) fn is_current(&self) -> bool {
-        self.flights
-            .lock()
-            .get(&self.key)
-            .is_some_and(|waiting| waiting.same_channel(&self.landing.subscribe()))
+        !self.is_spoilt.load(Ordering::Acquire)
     }
 
     pub(crate) fn key(&self) -> &Key {
@@ -97,22 +166,25 @@ impl<V> Leader<V> {
     }
 
     pub(crate) fn land(self, landing: Landing<V>) {
-        self.landing.send_replace(Some(landing));
+        self.stage.send_replace(Stage::Landed(landing));
     }
 }
 
 impl<V> Drop for Leader<V> {
     fn drop(&mut self) {
-        self.landing.send_if_modified(|landing| {
-            let lost = landing.is_none();
-            if lost {
-                *landing = Some(Landing::Panicked);
+        self.stage.send_if_modified(|stage| {
+            let is_lost = !matches!(stage, Stage::Landed(_));
+            if is_lost {
+                *stage = Stage::Landed(match self.hands_on {
+                    true => Landing::Absent,
+                    false => Landing::Panicked,
+                });
             }
-            lost
+            is_lost
         });
         let mut flights = self.flights.lock();
         if let Entry::Occupied(flight) = flights.entry(self.key.clone())
-            && flight.get().same_channel(&self.landing.subscribe())
+            && flight.get().waiting.same_channel(&self.stage.subscribe())
         {
             flight.remove();
         }
@@ -120,14 +192,29 @@ impl<V> Drop for Leader<V> {
 }
 
 /// Who waits.
-pub(crate) struct Passenger<V>(Waiting<V>);
+pub(crate) struct Passenger<V> {
+    waiting: Waiting<V>,
+    pub(crate) boarded: Boarded,
+}
 
 impl<V> Passenger<V> {
+    fn of(waiting: Waiting<V>) -> Self {
+        let boarded = match *waiting.borrow() {
+            Stage::InTheAir(stage) => stage,
+            Stage::Landed(_) => Boarded::Storing,
+        };
+        Passenger { waiting, boarded }
+    }
+
     /// The flight's end. Bounded, because the leader is.
-    pub(crate) async fn landing(mut self) -> Landing<V> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(landing) => landing.clone().unwrap_or(Landing::Panicked),
-            Err(_) => Landing::Panicked,
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub(crate) async fn landing(&mut self) -> Landing<V> {
+        let landed = |stage: &Stage<V>| matches!(stage, Stage::Landed(_));
+        match self.waiting.wait_for(landed).await.as_deref() {
+            Ok(Stage::Landed(landing)) => landing.clone(),
+            _ => Landing::Panicked,
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russet_codec::Payload;
-use russet_core::{Error, Key};
+use russet_core::{Error, Key, KeyPart, part};
 
-use crate::builder::check_ttl;
+use crate::builder::{check_tags, check_ttl};
 use crate::store::Store;
 
 /// What became of an insert.
@@ -27,12 +27,26 @@ pub struct Insert<'c, V> {
     pub(crate) key: Key,
     pub(crate) value: Arc<V>,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) tags: Vec<String>,
 }
 
 impl<V> Insert<'_, V> {
-    /// Stores it for this long instead of the cache's TTL: between 1 ms and 10 years, as it is (no profile's factor).
+    /// Stores it for this long instead of the cache's TTL, before jitter: between 1 ms and 10 years, as it is (no profile's
+    /// factor).
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// Stores it under a tag, for [`invalidate_tag`](crate::Cache::invalidate_tag).
+    pub fn tag<T: KeyPart + ?Sized>(mut self, tag: &T) -> Self {
+        self.tags.push(part(tag));
+        self
+    }
+
+    /// Stores it under these tags.
+    pub fn tags<T: KeyPart>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(tags.into_iter().map(|tag| part(&tag)));
         self
     }
 }
@@ -49,8 +63,12 @@ where
             if let Some(ttl) = self.ttl {
                 check_ttl("ttl", &self.store.name, ttl)?;
             }
-            self.store.flights.close(&self.key);
-            self.store.write(&self.key, &self.value, self.ttl).await
+            let store = self.store;
+            check_tags(&store.name, store.control.is_some(), &self.tags)?;
+            store.flights.close(&self.key);
+            store
+                .write(&self.key, &self.value, self.ttl, self.tags)
+                .await
         })
     }
 }

@@ -6,12 +6,31 @@ use russet_core::{Concern, Key, KeySpec, KeyTtl, KeyType, KeyWriter, Stem};
 pub const CONCERN: Concern = Concern::new("cache", "CACHE_REDIS_URL");
 
 pub(crate) const INCREMENT: &str = include_str!("scripts/increment.lua");
-pub(crate) const ACQUIRE: &str = include_str!("scripts/acquire.lua");
-pub(crate) const FILL: &str = include_str!("scripts/fill.lua");
-pub(crate) const STORE: &str = include_str!("scripts/store.lua");
 pub(crate) const REMOVE: &str = include_str!("scripts/remove.lua");
 pub(crate) const RELEASE: &str = include_str!("scripts/release.lua");
 pub(crate) const RENEW: &str = include_str!("scripts/renew.lua");
+
+/// The scripts that read the control state begin with what they share.
+macro_rules! with_control {
+    ($flags:literal, $file:literal) => {
+        concat!(
+            $flags,
+            include_str!("scripts/control.lua"),
+            include_str!($file)
+        )
+    };
+}
+pub(crate) const ACQUIRE: &str = with_control!("", "scripts/acquire.lua");
+pub(crate) const FILL: &str = with_control!("", "scripts/fill.lua");
+pub(crate) const STORE: &str = with_control!("", "scripts/store.lua");
+pub(crate) const EXTEND: &str = with_control!("", "scripts/extend.lua");
+pub(crate) const OPEN: &str = with_control!("#!lua flags=allow-oom\n", "scripts/open.lua");
+pub(crate) const INVALIDATE: &str =
+    with_control!("#!lua flags=allow-oom\n", "scripts/invalidate.lua");
+pub(crate) const CLEAR: &str = with_control!("#!lua flags=allow-oom\n", "scripts/clear.lua");
+pub(crate) const GATE: &str = with_control!("#!lua flags=allow-oom\n", "scripts/gate.lua");
+pub(crate) const TAGS: &str = with_control!("#!lua flags=no-writes\n", "scripts/tags.lua");
+pub(crate) const PEEK: &str = with_control!("#!lua flags=no-writes\n", "scripts/peek.lua");
 
 const STEM: &str = "{prefix}:cache:{cache}";
 
@@ -23,13 +42,16 @@ pub const KEYS: &[KeySpec] = &[
         "{key..}",
         KeyType::String,
         KeyTtl::Configured,
-        "One cached value: the codec's header, then the value; of a cache of counters a number in decimal.",
+        "One cached value: an entry's head, the codec's header, the value; of a cache of counters a number in decimal, of one of \
+         plain JSON the bare value.",
     )
     .owner("cache")
     .commands(&[
         "DEL", "EXISTS", "GET", "MGET", "PEXPIRE", "PTTL", "SCAN", "SET", "UNLINK",
     ])
-    .scripts(&[ACQUIRE, FILL, STORE, REMOVE, INCREMENT]),
+    .scripts(&[
+        ACQUIRE, FILL, STORE, REMOVE, PEEK, EXTEND, INCREMENT,
+    ]),
     KeySpec::new(
         "cache",
         STEM,
@@ -39,8 +61,31 @@ pub const KEYS: &[KeySpec] = &[
         "Who loads a value: a token, with a `+` behind it if somebody waits; the hash tag is the value's whole key, or its shard.",
     )
     .owner("cache")
-    .commands(&["DEL"])
+    .commands(&["DEL", "GETDEL"])
     .scripts(&[ACQUIRE, FILL, STORE, REMOVE, RELEASE, RENEW]),
+    KeySpec::new(
+        "cache",
+        STEM,
+        "%control:{{shard}}",
+        KeyType::String,
+        KeyTtl::Configured,
+        "Which entries hold: `1 <epoch> <clock> <floor> <gate>`; the hash tag is the cache's name, or a shard.",
+    )
+    .owner("cache")
+    .commands(&["GET", "MGET"])
+    .scripts(&[
+        ACQUIRE, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS, PEEK,
+    ]),
+    KeySpec::new(
+        "cache",
+        STEM,
+        "%tags:{{shard}}",
+        KeyType::SortedSet,
+        KeyTtl::Configured,
+        "The invalidated tags by the clock at which they last were, and the epoch they are of.",
+    )
+    .owner("cache")
+    .scripts(&[ACQUIRE, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS]),
     KeySpec::new(
         "cache",
         STEM,
@@ -72,10 +117,27 @@ pub(crate) fn lease(stem: &Stem, key: &Key) -> Key {
     writer.finish(literal)
 }
 
-/// Whether a key that a walk found is a lease: a glob such as `*` matches those too.
-pub(crate) fn is_lease(stem: &Stem, key: &Key) -> bool {
+/// The key of what says which entries hold, and of the tags; one each for a cache, or for a shard of it.
+pub(crate) fn control(stem: &Stem, tag: &str) -> (Key, Key) {
+    let key = |name| {
+        let mut writer = KeyWriter::new();
+        writer.text(stem.as_str());
+        writer.text(name);
+        let literal = writer.len();
+        writer.text(tag);
+        writer.finish(literal)
+    };
+    (key(":%control:"), key(":%tags:"))
+}
+
+/// Whether a key that a walk found is none of a value: a glob such as `*` matches those too.
+pub(crate) fn is_beside(stem: &Stem, key: &Key) -> bool {
     let behind = key.as_bytes().get(stem.as_str().len()..);
-    behind.is_some_and(|behind| behind.starts_with(b":%lease:"))
+    behind.is_some_and(|behind| {
+        [&b":%lease:"[..], b":%control:", b":%tags:"]
+            .iter()
+            .any(|name| behind.starts_with(name))
+    })
 }
 
 /// The channel on which those who wait for a value are woken.
@@ -111,7 +173,7 @@ mod tests {
             let key = stem.key("a:b");
             let lease = lease(&stem, &key);
             assert_eq!(lease.slot(), key.slot(), "{lease:?}");
-            assert!(is_lease(&stem, &lease) && !is_lease(&stem, &key));
+            assert!(is_beside(&stem, &lease) && !is_beside(&stem, &key));
             let text = std::str::from_utf8(lease.as_bytes()).unwrap();
             if text.contains("{48}") || !stem.is_sharded() {
                 assert_eq!(text, expected);

@@ -2,15 +2,20 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use russet_core::{Bytes, Error, FromReply as _, Key, Lane, Policy, Reply, Script, Server, Stem};
+use russet_core::{
+    Bytes, Command, Error, FromReply as _, Key, Lane, Policy, Reply, Script, Server, Stem,
+};
 
-use crate::keys::{self, ACQUIRE, FILL, RELEASE, REMOVE, RENEW, STORE};
+use crate::clock::Clock;
+use crate::control::{Control, State};
+use crate::keys::{self, ACQUIRE, EXTEND, FILL, PEEK, RELEASE, REMOVE, RENEW, STORE};
 use crate::store::millis;
 use crate::wake::Wake;
+use crate::wire::{Entry, MOST_HEAD};
 
 static ACQUIRE_SCRIPT: Script = Script::new(ACQUIRE);
 static FILL_SCRIPT: Script = Script::new(FILL);
@@ -18,6 +23,8 @@ static STORE_SCRIPT: Script = Script::new(STORE);
 static REMOVE_SCRIPT: Script = Script::new(REMOVE);
 static RELEASE_SCRIPT: Script = Script::new(RELEASE);
 static RENEW_SCRIPT: Script = Script::new(RENEW);
+static EXTEND_SCRIPT: Script = Script::new(EXTEND);
+static PEEK_SCRIPT: Script = Script::new(PEEK);
 
 /// The leases of one cache, after those of memcached (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013), but kept
 /// beside the value: whoever misses takes one and loads; who comes later waits; whatever changes the value ends the lease, and
@@ -28,6 +35,8 @@ pub(crate) struct Leases {
     /// How long one lasts; its holder renews it while it loads.
     length: Duration,
     wake: Wake,
+    control: Option<Arc<Control>>,
+    clock: Arc<Clock>,
 }
 
 /// The right to load one value.
@@ -35,32 +44,53 @@ pub(crate) struct Lease {
     key: Key,
     lease: Key,
     token: String,
+    /// What the entry is stored under; nothing in a cache whose entries have no head.
+    pub(crate) under: Option<State>,
 }
 
 /// What came of asking for a lease.
 pub(crate) enum Taken {
     Lease(Lease),
-    /// The value is there by now.
-    Value(Bytes),
+    /// The value is there by now; with the control state, if that was read together with it.
+    Value(Bytes, Option<Bytes>),
     /// Somebody else had the lease until the deadline.
     TooLate,
 }
 
 /// What one asking answered.
 enum Answer {
-    Taken,
-    Value(Bytes),
+    Taken(Option<State>),
+    Value(Bytes, Option<Bytes>),
     Held(Duration),
 }
 
+/// What is known of a value without its bytes.
+pub(crate) struct Peek {
+    /// How long it lives; nothing without a key, or a TTL.
+    pub(crate) lives: Option<Duration>,
+    /// An entry's head and tags.
+    pub(crate) first: Bytes,
+    /// The control state, if it lives beside.
+    pub(crate) state: Option<Bytes>,
+}
+
 impl Leases {
-    pub(crate) fn new(lane: Lane, server: Server, stem: Stem, length: Duration) -> Self {
+    pub(crate) fn new(
+        lane: Lane,
+        server: Server,
+        stem: Stem,
+        length: Duration,
+        control: Option<Arc<Control>>,
+        clock: Arc<Clock>,
+    ) -> Self {
         let wake = Wake::new(server, keys::wake(&stem));
         Leases {
             lane,
             stem,
             length,
             wake,
+            control,
+            clock,
         }
     }
 
@@ -69,24 +99,28 @@ impl Leases {
         self.length / 3
     }
 
-    /// Takes the lease, or waits for what its holder brings, until the deadline. `unreadable` is what stands for the value and
-    /// cannot be read.
+    /// Takes the lease, or waits for what its holder brings, until the deadline. `seen` is how what stands for the value and is
+    /// of no use begins.
     pub(crate) async fn take(
         &self,
         key: &Key,
-        unreadable: &Bytes,
+        seen: &Bytes,
         deadline: Instant,
     ) -> Result<Taken, Error> {
-        let lease = Lease {
+        let mut lease = Lease {
             key: key.clone(),
             lease: keys::lease(&self.stem, key),
             token: token(),
+            under: None,
         };
         let mut waiter = None;
         loop {
-            let held = match self.ask(&lease, unreadable).await? {
-                Answer::Taken => return Ok(Taken::Lease(lease)),
-                Answer::Value(value) => return Ok(Taken::Value(value)),
+            let held = match self.ask(&lease, seen).await? {
+                Answer::Taken(under) => {
+                    lease.under = under;
+                    return Ok(Taken::Lease(lease));
+                }
+                Answer::Value(value, state) => return Ok(Taken::Value(value, state)),
                 Answer::Held(left) => left,
             };
             let now = Instant::now();
@@ -105,49 +139,139 @@ impl Leases {
         }
     }
 
-    async fn ask(&self, lease: &Lease, unreadable: &Bytes) -> Result<Answer, Error> {
+    async fn ask(&self, lease: &Lease, seen: &Bytes) -> Result<Answer, Error> {
+        let [epoch, life] = self.control.as_ref().map(|c| c.args()).unwrap_or_default();
         let args = [
             Bytes::copy_from_slice(lease.token.as_bytes()),
             number(self.length),
-            unreadable.clone(),
+            seen.clone(),
+            epoch,
+            life,
         ];
         let keys = [&lease.key, &lease.lease];
+        let keys = keys.into_iter().chain(self.beside(&lease.key));
         // Sent again after a lost reply, it finds its own token.
         let reply = self
             .lane
             .script::<Reply>(&ACQUIRE_SCRIPT, keys, args, Policy::Idempotent);
-        Ok(match Box::pin(reply).await? {
-            Reply::Array(mut value) if value.len() == 1 => {
-                Answer::Value(Bytes::from_reply(value.remove(0))?)
+        let (reply, apart) =
+            futures_util::future::join(Box::pin(reply), self.apart(&lease.key)).await;
+        let left = match reply? {
+            Reply::Array(reply) => {
+                let mut reply = reply.into_iter();
+                let mut next = || reply.next().map(Bytes::from_reply).transpose();
+                let (time, text, value) = (next()?, next()?, next()?);
+                if let Some(time) = time {
+                    self.clock.heard(u64::from_reply(Reply::Bytes(time))?);
+                }
+                let text = text.filter(|text| !text.is_empty());
+                if let Some(value) = value {
+                    return Ok(Answer::Value(value, text));
+                }
+                let under = match (&self.control, text) {
+                    (Some(control), Some(text)) => {
+                        Some(control.of(&self.stem, &lease.key).must_state_of(&text)?)
+                    }
+                    _ => apart?,
+                };
+                return Ok(Answer::Taken(under));
             }
-            Reply::Array(_) => Answer::Taken,
-            left => {
-                let left = u64::try_from(i64::from_reply(left)?).unwrap_or(0);
-                Answer::Held(Duration::from_millis(left))
-            }
-        })
+            left => left,
+        };
+        let left = u64::try_from(i64::from_reply(left)?).unwrap_or(0);
+        Ok(Answer::Held(Duration::from_millis(left)))
     }
 
-    /// Stores what was loaded under a lease; whether the lease was still there.
+    /// The keys of the control state, where they live in the value's slot.
+    fn beside<'s>(&'s self, key: &Key) -> impl Iterator<Item = &'s Key> {
+        let control = self.control.as_ref().filter(|control| control.is_beside);
+        let keys = control.map(|control| control.keys(control.of(&self.stem, key)));
+        keys.into_iter().flatten()
+    }
+
+    /// The control state where it lives in another slot than the value: read by a call of its own, at the same time or before.
+    async fn apart(&self, key: &Key) -> Result<Option<State>, Error> {
+        match &self.control {
+            Some(control) if !control.is_beside => {
+                let shard = control.of(&self.stem, key);
+                control.open(shard, None).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Stores what was loaded under a lease; whether the lease was still there, and the control state then, if it lives beside.
     pub(crate) async fn fill(
         &self,
         lease: &Lease,
-        value: Bytes,
+        entry: Entry,
         ttl: Duration,
-    ) -> Result<bool, Error> {
+    ) -> Result<(bool, Option<Bytes>), Error> {
+        let under = lease.under.map(|state| [state.epoch, state.clock]);
+        let [epoch, stamp] = under.unwrap_or_default();
         let args = [
             Bytes::copy_from_slice(lease.token.as_bytes()),
-            value,
             number(ttl),
             self.channel(),
             bytes(&lease.key),
+            entry.head,
+            epoch.to_string().into(),
+            stamp.to_string().into(),
+            entry.rest,
         ];
-        // Not sent again after a lost reply: it would find the lease gone and say that nothing was stored.
         let keys = [&lease.key, &lease.lease];
+        let keys = keys.into_iter().chain(self.beside(&lease.key));
+        // Not sent again after a lost reply: it would find the lease gone and say that nothing was stored.
         let reply = self
             .lane
-            .script(&FILL_SCRIPT, keys, args, Policy::AtMostOnce);
+            .script::<Vec<Reply>>(&FILL_SCRIPT, keys, args, Policy::AtMostOnce);
+        let mut reply = Box::pin(reply).await?.into_iter();
+        let is_stored = bool::from_reply(reply.next().unwrap_or(Reply::Nil))?;
+        let state = Bytes::from_reply(reply.next().unwrap_or(Reply::Nil))?;
+        Ok((is_stored, Some(state).filter(|state| !state.is_empty())))
+    }
+
+    /// Has an entry count as fresh for this long from now on, and live for so long, if it is still the one that was seen; whether
+    /// it was.
+    pub(crate) async fn extend(
+        &self,
+        key: &Key,
+        seen: &Bytes,
+        flags: u8,
+        fresh: Duration,
+        lives: Option<Duration>,
+    ) -> Result<bool, Error> {
+        let args = [
+            seen.clone(),
+            Bytes::copy_from_slice(&[flags]),
+            number(fresh),
+            lives.map(number).unwrap_or_default(),
+        ];
+        let reply = self
+            .lane
+            .script(&EXTEND_SCRIPT, [key], args, Policy::Idempotent);
         Box::pin(reply).await
+    }
+
+    /// What is known of a value without its bytes.
+    pub(crate) async fn peek(&self, key: &Key) -> Result<Peek, Error> {
+        let keys = std::iter::once(key).chain(self.beside(key).take(1));
+        let args = [Bytes::from(MOST_HEAD.to_string())];
+        let reply = self
+            .lane
+            .script::<Vec<Reply>>(&PEEK_SCRIPT, keys, args, Policy::Idempotent);
+        let reply = Box::pin(reply).await?;
+        let [time, lives, first, state] = <[Reply; 4]>::try_from(reply)
+            .map_err(|_| Error::decode("peek.lua answered something else"))?;
+        self.clock.heard(u64::from_reply(time)?);
+        let state = Bytes::from_reply(state)?;
+        Ok(Peek {
+            lives: u64::try_from(i64::from_reply(lives)?)
+                .ok()
+                .map(Duration::from_millis),
+            first: Bytes::from_reply(first)?,
+            state: Some(state).filter(|state| !state.is_empty()),
+        })
     }
 
     /// Gives a lease back without a value. Where that fails, it ends by itself.
@@ -178,12 +302,26 @@ impl Leases {
     }
 
     /// Stores a value, and ends the lease of whoever loads it.
-    pub(crate) async fn store(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), Error> {
+    pub(crate) async fn store(&self, key: &Key, entry: Entry, ttl: Duration) -> Result<(), Error> {
         let lease = self.of(key);
-        let args = [value, number(ttl), self.channel(), bytes(key)];
-        let reply =
-            self.lane
-                .script::<bool>(&STORE_SCRIPT, [key, &lease], args, Policy::Idempotent);
+        let [epoch, life] = match (&self.control, self.apart(key).await?) {
+            (_, Some(state)) => [state.epoch, state.clock].map(|number| number.to_string().into()),
+            (Some(control), None) => control.args(),
+            (None, None) => Default::default(),
+        };
+        let args = [
+            number(ttl),
+            self.channel(),
+            bytes(key),
+            entry.head,
+            epoch,
+            life,
+            entry.rest,
+        ];
+        let keys = [key, &lease].into_iter().chain(self.beside(key));
+        let reply = self
+            .lane
+            .script::<bool>(&STORE_SCRIPT, keys, args, Policy::Idempotent);
         Box::pin(reply).await.map(drop)
     }
 
@@ -195,6 +333,15 @@ impl Leases {
             .lane
             .script(&REMOVE_SCRIPT, [key, &lease], args, Policy::Idempotent);
         Box::pin(reply).await
+    }
+
+    /// Wakes those who wait for the holder of a lease that was ended, if there are any. Where that fails, its holder wakes them.
+    pub(crate) async fn wake(&self, key: &Key, holder: Option<Bytes>) {
+        if holder.is_some_and(|holder| holder.ends_with(b"+")) {
+            let publish = Command::new("PUBLISH").key(self.wake.channel());
+            let publish = publish.arg(bytes(key));
+            let _ = Box::pin(self.lane.run::<()>(publish, Policy::Idempotent)).await;
+        }
     }
 
     /// The key of a value's lease.

@@ -1,85 +1,196 @@
 //! Loading what is missing.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, select};
 use russet_codec::Payload;
-use russet_core::{Bytes, Key, KeyPart};
+use russet_core::{Bytes, Error, Key};
 
-use crate::error::LoadError;
-use crate::flight::{Landing, Leader, Passenger, Seat};
+use crate::flight::{Boarded, Landing, Leader};
 use crate::lease::Lease;
+use crate::loaded::{IntoLoaded, Loaded, What};
 use crate::stats::one_more;
-use crate::store::{Leased, Look, Store};
+use crate::store::{Found, Leased, Store};
+use crate::wire::{Head, Terms};
 
 /// The context of one load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct Cx {
+pub struct Cx<V> {
     /// When the load will be stopped.
     pub deadline: Instant,
+    /// The value of before, which is stale or soon will be. A loader that finds it still true may say so with
+    /// [`Loaded::not_modified`].
+    pub stale: Option<Arc<V>>,
 }
 
-/// The leader's flight: look once more, take the lease or wait for who has it, load, store, tell everybody.
-pub(crate) async fn lead<V, L, F, E>(store: Arc<Store<V>>, leader: Leader<V>, key: Key, load: L)
-where
+/// What a call says of its load.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) negative_ttl: Option<Duration>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) soft_timeout: Option<Duration>,
+}
+
+/// What was there when a load was found to be necessary.
+pub(crate) struct Before<V> {
+    /// How what stands there begins, if anything does.
+    pub(crate) seen: Bytes,
+    /// The stale value that holds, with its tags.
+    pub(crate) stale: Option<(Arc<V>, Vec<String>)>,
+}
+
+impl<V> Before<V> {
+    pub(crate) fn found(found: Found<V>) -> Self {
+        Before {
+            stale: found.value.map(|value| (value, found.tags)),
+            seen: found.seen,
+        }
+    }
+}
+
+/// A leader's flight: take the lease or wait for who has it, load, store, tell everybody.
+pub(crate) async fn lead<V, L, F, T, E>(
+    store: Arc<Store<V>>,
+    leader: Leader<V>,
+    before: Before<V>,
+    wish: Wish,
+    load: L,
+) where
     V: Payload + Send + Sync + 'static,
-    L: FnOnce(Cx) -> F,
-    F: Future<Output = Result<V, E>>,
+    L: FnOnce(Cx<V>) -> F,
+    F: Future<Output = Result<T, E>>,
+    T: IntoLoaded<V>,
     E: Send + Sync + 'static,
 {
-    let timeout = store.options.load_timeout;
-    let unreadable = match store.look(&key).await {
-        Ok(Look::Value(value)) => return leader.land(Landing::Value(value)),
-        Ok(Look::Nothing(unreadable)) => unreadable,
-        Err(error) => return leader.land(Landing::Cache(error)),
-    };
-    let lease = match store
-        .lease(&key, unreadable, Instant::now() + timeout)
-        .await
-    {
+    let key = leader.key().clone();
+    let takes_missing = T::answer(None).is_some();
+    let deadline = Instant::now() + wish.timeout;
+    leader.reaches(Boarded::Asking);
+    let leased = store.lease(&key, before.seen.clone(), takes_missing, deadline);
+    let lease = match leased.await {
         Ok(Leased::Ours(lease)) => Some(Held::new(&store, lease)),
-        Ok(Leased::Value(value)) => return leader.land(Landing::Value(value)),
+        Ok(Leased::Value(value)) => return leader.land(Landing::Value(value, Boarded::First)),
         Ok(Leased::TooLate) => return leader.land(Landing::Timeout),
         Ok(Leased::Away) => None,
         Err(error) => return leader.land(Landing::Cache(error)),
     };
+    leader.reaches(Boarded::Loading);
+    let began = Instant::now();
     let cx = Cx {
-        deadline: Instant::now() + timeout,
+        deadline: began + wish.timeout,
+        stale: before.stale.as_ref().map(|(value, _)| value.clone()),
     };
     // Counted as failed until it has not; a panic leaves it so.
     one_more(&store.counts.load_errors);
-    let loading = tokio::time::timeout(timeout, load(cx));
-    let loaded = renewed(&store, lease.iter().collect(), loading).await;
-    let landing = match loaded {
-        Ok(Ok(value)) => Landing::Value(Arc::new(value)),
-        Ok(Err(error)) => Landing::Loader(Arc::new(error) as Arc<dyn Any + Send + Sync>),
-        Err(_) => Landing::Timeout,
-    };
-    let Landing::Value(value) = &landing else {
-        // Others are let go on before our own callers are told.
-        if let Some(lease) = lease {
-            lease.release().await;
+    let loading = tokio::time::timeout(wish.timeout, load(cx));
+    let landing = match renewed(&store, lease.iter().collect(), loading).await {
+        Ok(Ok(loaded)) => {
+            store.counts.loaded();
+            let landed = settle(
+                &store,
+                &leader,
+                lease,
+                &before,
+                wish,
+                began.elapsed(),
+                loaded.into_loaded(),
+            );
+            landed.await.unwrap_or_else(Landing::Cache)
         }
-        return leader.land(landing);
-    };
-    store.counts.loaded();
-    if let Some(lease) = lease {
-        if leader.is_current() {
-            lease.fill(&key, value).await;
-        } else {
-            lease.release().await;
+        failed => {
+            // Others are let go on before our own callers are told.
+            if let Some(lease) = lease {
+                lease.fail(&key, &before).await;
+            }
+            match failed {
+                Ok(Err(error)) => Landing::Loader(Arc::new(error) as Arc<dyn Any + Send + Sync>),
+                _ => Landing::Timeout,
+            }
         }
-    }
+    };
     leader.land(landing);
 }
 
+/// What becomes of what a load brought.
+async fn settle<V: Payload + Send + Sync + 'static>(
+    store: &Store<V>,
+    leader: &Leader<V>,
+    lease: Option<Held<V>>,
+    before: &Before<V>,
+    wish: Wish,
+    load_took: Duration,
+    loaded: Loaded<V>,
+) -> Result<Landing<V>, Error> {
+    let mut tags = wish.tags;
+    tags.extend(loaded.tags);
+    let mut ttl = loaded.ttl.or(wish.ttl).unwrap_or(store.options.ttl);
+    let value = match loaded.what {
+        What::Value(value) => Some(value),
+        What::Missing => {
+            let negative = wish.negative_ttl.unwrap_or(store.options.negative_ttl);
+            ttl = loaded.ttl.unwrap_or(negative);
+            None
+        }
+        What::NotModified => match &before.stale {
+            Some((value, its)) => {
+                tags.extend(
+                    its.iter()
+                        .filter(|tag| !tags.contains(tag))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
+                Some(value.clone())
+            }
+            None => {
+                if let Some(lease) = lease {
+                    lease.release().await;
+                }
+                return Err(Error::encode(
+                    "the loader answered `Loaded::not_modified`, and there is no stale value; see `Cx::stale`",
+                ));
+            }
+        },
+        What::Uncached(value) => {
+            if let Some(lease) = lease {
+                lease.release().await;
+            }
+            return Ok(Landing::Value(Some(value), Boarded::Asking));
+        }
+    };
+    // While Redis is away nobody knows of any invalidation but this process's own, which has closed the flight.
+    let Some(lease) = lease else {
+        return Ok(Landing::Value(value, Boarded::Storing));
+    };
+    // Plain JSON has no way to say that there is none.
+    if !leader.is_current() || (value.is_none() && store.control.is_none()) {
+        lease.release().await;
+        return Ok(Landing::Value(value, Boarded::Asking));
+    }
+    let terms = Terms {
+        load_took,
+        ..store.terms(ttl, tags)
+    };
+    leader.reaches(Boarded::Storing);
+    let holds = lease.fill(leader.key(), value.as_deref(), &terms).await;
+    Ok(Landing::Value(value, good_for(holds)))
+}
+
+/// For whom a loaded value is good.
+pub(crate) fn good_for(holds: bool) -> Boarded {
+    match holds {
+        true => Boarded::Loading,
+        false => Boarded::Asking,
+    }
+}
+
 /// Renews leases while something runs. One that is gone is not taken again: what ended it is newer than the load.
-async fn renewed<V: Payload + Send + Sync + 'static, T>(
+pub(crate) async fn renewed<V: Payload + Send + Sync + 'static, T>(
     store: &Store<V>,
     leases: Vec<&Held<V>>,
     running: impl Future<Output = T>,
@@ -102,31 +213,53 @@ async fn renewed<V: Payload + Send + Sync + 'static, T>(
 }
 
 /// A lease that is given back whatever happens to its holder, but for the end of the process.
-struct Held<V: Payload + Send + Sync + 'static> {
+pub(crate) struct Held<V: Payload + Send + Sync + 'static> {
     store: Arc<Store<V>>,
     lease: Option<Lease>,
 }
 
 impl<V: Payload + Send + Sync + 'static> Held<V> {
-    fn new(store: &Arc<Store<V>>, lease: Lease) -> Self {
+    pub(crate) fn new(store: &Arc<Store<V>>, lease: Lease) -> Self {
         Held {
             store: store.clone(),
             lease: Some(lease),
         }
     }
 
-    async fn fill(mut self, key: &Key, value: &V) {
+    /// Stores what was loaded; whether that holds then, as far as is known.
+    pub(crate) async fn fill(mut self, key: &Key, value: Option<&V>, terms: &Terms) -> bool {
         let Some(lease) = self.lease.take() else {
-            return;
+            return true;
         };
-        if let Err(error) = self.store.fill(&lease, key, value).await {
-            // The callers have their value; that it could not be kept is for the log.
-            tracing::warn!(target: "russet::cache", cache = %self.store.name, %error, "a loaded value was not stored");
-            self.store.leases.release(&lease).await;
+        match self.store.fill(&lease, key, value, terms).await {
+            Ok(holds) => holds,
+            Err(error) => {
+                // The callers have their value; that it could not be kept is for the log.
+                tracing::warn!(target: "russet::cache", cache = %self.store.name, %error, "a loaded value was not stored");
+                self.store.leases.release(&lease).await;
+                true
+            }
         }
     }
 
-    async fn release(mut self) {
+    /// The load has failed. A stale value that may stand in for it is kept in use for a while, in all processes, so that the
+    /// source is not asked again at once.
+    async fn fail(self, key: &Key, before: &Before<V>) {
+        let freshness = &self.store.options.freshness;
+        if !freshness.if_error.is_zero() && before.stale.is_some() {
+            let flags = Head::flags(false, true);
+            let kept = self
+                .store
+                .leases
+                .extend(key, &before.seen, flags, freshness.throttle, None);
+            if let Err(error) = kept.await {
+                tracing::debug!(target: "russet::cache", cache = %self.store.name, %error, "a stale value was not kept in use");
+            }
+        }
+        self.release().await;
+    }
+
+    pub(crate) async fn release(mut self) {
         if let Some(lease) = self.lease.take() {
             self.store.leases.release(&lease).await;
         }
@@ -142,126 +275,5 @@ impl<V: Payload + Send + Sync + 'static> Drop for Held<V> {
             let store = self.store.clone();
             runtime.spawn(async move { store.leases.release(&lease).await });
         }
-    }
-}
-
-/// One load for all keys that are missing and that nobody loads already.
-pub(crate) async fn bulk<K, V, L, F, M, E>(
-    store: &Arc<Store<V>>,
-    keys: &[K],
-    load: L,
-) -> Result<Vec<Option<Arc<V>>>, LoadError<E>>
-where
-    K: KeyPart + Clone + Send + 'static,
-    V: Payload + Send + Sync + 'static,
-    L: FnOnce(Vec<K>) -> F + Send + 'static,
-    F: Future<Output = Result<M, E>> + Send + 'static,
-    M: IntoIterator<Item = (K, V)> + Send + 'static,
-    M::IntoIter: Send,
-    E: Send + Sync + 'static,
-{
-    let places: Vec<Key> = keys.iter().map(|key| store.stem.key(key)).collect();
-    let mut values = store
-        .read_many(places.clone())
-        .await
-        .map_err(LoadError::Cache)?;
-    let mut ours: Vec<(K, Leader<V>)> = Vec::new();
-    let mut waiting: Vec<(usize, Passenger<V>)> = Vec::new();
-    for (at, value) in values.iter().enumerate() {
-        if value.is_none() {
-            let passenger = match store.flights.board(&places[at]) {
-                Seat::Passenger(passenger) => passenger,
-                Seat::Leader(leader, passenger) => {
-                    ours.push((keys[at].clone(), leader));
-                    passenger
-                }
-            };
-            waiting.push((at, passenger));
-        }
-    }
-    if !ours.is_empty() {
-        tokio::spawn(lead_many(store.clone(), ours, load));
-    }
-    for (at, passenger) in waiting {
-        values[at] = match passenger.landing().await {
-            Landing::Value(value) => Some(value),
-            Landing::Absent => None,
-            Landing::Timeout => return Err(LoadError::Timeout),
-            Landing::Panicked => return Err(LoadError::Panicked),
-            Landing::Cache(error) => return Err(LoadError::Cache(error)),
-            Landing::Loader(error) => match error.downcast() {
-                Ok(error) => return Err(LoadError::Loader(error)),
-                // Another call site's load, whose error is of another type: this key has no value here.
-                Err(_) => None,
-            },
-        };
-    }
-    Ok(values)
-}
-
-async fn lead_many<K, V, L, F, M, E>(store: Arc<Store<V>>, ours: Vec<(K, Leader<V>)>, load: L)
-where
-    K: KeyPart,
-    V: Payload + Send + Sync + 'static,
-    L: FnOnce(Vec<K>) -> F,
-    F: Future<Output = Result<M, E>>,
-    M: IntoIterator<Item = (K, V)>,
-    E: Send + Sync + 'static,
-{
-    let mut missing: Vec<(K, Leader<V>, Option<Held<V>>)> = Vec::new();
-    for (key, leader) in ours {
-        // What somebody else loads at the moment is loaded here too, and left to them to store: nobody waits for the slowest
-        // of many.
-        match store
-            .lease(leader.key(), Bytes::new(), Instant::now())
-            .await
-        {
-            Ok(Leased::Value(value)) => leader.land(Landing::Value(value)),
-            Ok(Leased::Ours(lease)) => missing.push((key, leader, Some(Held::new(&store, lease)))),
-            Ok(Leased::Away | Leased::TooLate) => missing.push((key, leader, None)),
-            Err(error) => leader.land(Landing::Cache(error)),
-        }
-    }
-    if missing.is_empty() {
-        return;
-    }
-    let (keys, leaders): (Vec<K>, Vec<_>) = missing
-        .into_iter()
-        .map(|(key, leader, lease)| (key, (leader, lease)))
-        .unzip();
-    one_more(&store.counts.load_errors);
-    let loading = tokio::time::timeout(store.options.load_timeout, load(keys));
-    let leases = leaders.iter().filter_map(|(_, lease)| lease.as_ref());
-    let landing = match renewed(&store, leases.collect(), loading).await {
-        Ok(Ok(loaded)) => {
-            store.counts.loaded();
-            let loaded = loaded.into_iter();
-            let mut loaded: HashMap<Key, Arc<V>> = loaded
-                .map(|(key, value)| (store.stem.key(&key), Arc::new(value)))
-                .collect();
-            let landed = leaders.into_iter().map(|(leader, lease)| {
-                let value = loaded.remove(leader.key());
-                async move {
-                    match (lease, &value) {
-                        (Some(lease), Some(value)) if leader.is_current() => {
-                            lease.fill(leader.key(), value).await;
-                        }
-                        (Some(lease), _) => lease.release().await,
-                        (None, _) => {}
-                    }
-                    leader.land(value.map_or(Landing::Absent, Landing::Value));
-                }
-            });
-            join_all(landed).await;
-            return;
-        }
-        Ok(Err(error)) => Landing::Loader(Arc::new(error) as Arc<dyn Any + Send + Sync>),
-        Err(_) => Landing::Timeout,
-    };
-    for (leader, lease) in leaders {
-        if let Some(lease) = lease {
-            lease.release().await;
-        }
-        leader.land(landing.clone());
     }
 }

@@ -11,6 +11,8 @@ use crate::outage::OnOutage;
 pub struct Keys<K> {
     pub(crate) scan: Scan,
     pub(crate) stem: russet_core::Stem,
+    /// What stands in keys before what `K` reads.
+    pub(crate) prefix: String,
     pub(crate) on_outage: OnOutage,
     pub(crate) key: PhantomData<fn() -> K>,
 }
@@ -35,7 +37,7 @@ impl<K: FromKeyPart> Keys<K> {
         };
         let read = page.iter().filter_map(|key| {
             let raw = std::str::from_utf8(key.as_bytes()).ok()?;
-            K::from_key_part(self.stem.strip(raw)?)
+            K::from_key_part(self.stem.strip(raw)?.strip_prefix(&*self.prefix)?)
         });
         Ok(Some(read.collect()))
     }

@@ -8,8 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Stats {
     /// Reads that found a value.
     pub hits: u64,
+    /// Reads that found it known that there is no value.
+    pub hits_missing: u64,
     /// Reads that found none.
     pub misses: Misses,
+    /// Values served although they were stale: while they were loaded anew, or because that failed.
+    pub stale_served: u64,
+    /// Loads begun in the background, of values that are stale or soon will be.
+    pub refreshes: u64,
     /// Loads that brought a value.
     pub loads: u64,
     /// Loads that failed, panicked or took too long; one that is under way counts as such until it has a value.
@@ -20,7 +26,9 @@ pub struct Stats {
     pub skipped: u64,
     /// Values removed.
     pub removed: u64,
-    /// Removals that Redis will be told of when it is back.
+    /// Invalidations of tags, and clearings.
+    pub invalidations: u64,
+    /// Removals and invalidations that Redis will be told of when it is back.
     pub queued: u64,
     /// Operations that failed: what waiting does not heal, or, in a strict cache, an outage.
     pub errors: u64,
@@ -32,7 +40,9 @@ pub struct Stats {
 pub struct Misses {
     /// There was none, or a key of another Redis type.
     pub absent: u64,
-    /// It was removed, and Redis has not been told yet.
+    /// It was stale.
+    pub stale: u64,
+    /// It was invalidated: by a tag, by clearing the cache, or by a removal that Redis has not been told of yet.
     pub invalidated: u64,
     /// Its bytes were of another version, type or key.
     pub undecodable: u64,
@@ -43,7 +53,7 @@ pub struct Misses {
 impl Misses {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.absent + self.invalidated + self.undecodable + self.outage
+        self.absent + self.stale + self.invalidated + self.undecodable + self.outage
     }
 }
 
@@ -54,8 +64,9 @@ impl Stats {
         reason = "a rate is no worse for a count beyond 2^53"
     )]
     pub fn hit_rate(&self) -> Option<f64> {
-        let reads = self.hits + self.misses.total();
-        (reads > 0).then(|| self.hits as f64 / reads as f64)
+        let hits = self.hits + self.hits_missing;
+        let reads = hits + self.misses.total();
+        (reads > 0).then(|| hits as f64 / reads as f64)
     }
 }
 
@@ -63,6 +74,8 @@ impl Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Hit,
+    Missing,
+    Stale,
     Absent,
     Invalidated,
     Undecodable,
@@ -75,6 +88,8 @@ impl Outcome {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Outcome::Hit => "hit",
+            Outcome::Missing => "missing",
+            Outcome::Stale => "stale",
             Outcome::Absent => "absent",
             Outcome::Invalidated => "invalidated",
             Outcome::Undecodable => "undecodable",
@@ -88,15 +103,20 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     hits: AtomicU64,
+    missing: AtomicU64,
+    stale: AtomicU64,
     absent: AtomicU64,
     invalidated: AtomicU64,
     undecodable: AtomicU64,
     outage: AtomicU64,
+    pub(crate) stale_served: AtomicU64,
+    pub(crate) refreshes: AtomicU64,
     pub(crate) loads: AtomicU64,
     pub(crate) load_errors: AtomicU64,
     pub(crate) inserted: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) removed: AtomicU64,
+    pub(crate) invalidations: AtomicU64,
     pub(crate) queued: AtomicU64,
     pub(crate) errors: AtomicU64,
 }
@@ -105,6 +125,8 @@ impl Counts {
     pub(crate) fn read(&self, outcome: Outcome) {
         one_more(match outcome {
             Outcome::Hit => &self.hits,
+            Outcome::Missing => &self.missing,
+            Outcome::Stale => &self.stale,
             Outcome::Absent => &self.absent,
             Outcome::Invalidated => &self.invalidated,
             Outcome::Undecodable => &self.undecodable,
@@ -123,17 +145,22 @@ impl Counts {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Stats {
             hits: count(&self.hits),
+            hits_missing: count(&self.missing),
             misses: Misses {
                 absent: count(&self.absent),
+                stale: count(&self.stale),
                 invalidated: count(&self.invalidated),
                 undecodable: count(&self.undecodable),
                 outage: count(&self.outage),
             },
+            stale_served: count(&self.stale_served),
+            refreshes: count(&self.refreshes),
             loads: count(&self.loads),
             load_errors: count(&self.load_errors),
             inserted: count(&self.inserted),
             skipped: count(&self.skipped),
             removed: count(&self.removed),
+            invalidations: count(&self.invalidations),
             queued: count(&self.queued),
             errors: count(&self.errors),
         }

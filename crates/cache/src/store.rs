@@ -1,63 +1,90 @@
-//! One cache's side to Redis.
+//! What the handle stands on: reading entries, and telling whether they hold.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use russet_codec::{DecodeError, Payload};
 use russet_core::{
-    Bytes, Command, Error, ErrorKind, FromReply as _, Getter, Key, Lane, Namespace, Operation,
-    Policy, Reply, Server, Stem,
+    Bytes, Command, Error, Getter, Key, Lane, Namespace, Operation, Policy, Reply, Server, Stem,
 };
 
 use crate::builder::Options;
+use crate::clock::Clock;
+use crate::control::Control;
 use crate::flight::Flights;
-use crate::insert::Inserted;
+use crate::freshness::Age;
 use crate::keys::CONCERN;
 use crate::lease::{Lease, Leases, Taken};
-use crate::pending::{Pending, Queued};
-use crate::remove::Removed;
+use crate::pending::Pending;
 use crate::stats::{Counts, Outcome, one_more};
-use crate::wire;
+use crate::wire::{self, Head, SEEN};
 
-/// How many commands one pipeline carries.
-const PIPELINE: usize = 128;
+/// How many commands one pipeline has.
+pub(crate) const PIPELINE: usize = 128;
 
-/// What all clones of a cache share.
 pub(crate) struct Store<V> {
     pub(crate) name: String,
     pub(crate) stem: Stem,
     pub(crate) server: Server,
     reads: Getter,
-    lane: Lane,
+    /// With the deadline of reads.
+    quick: Lane,
+    pub(crate) lane: Lane,
     pub(crate) options: Options,
     pub(crate) flights: Arc<Flights<V>>,
     pub(crate) leases: Leases,
+    /// None in a cache whose entries have no head.
+    pub(crate) control: Option<Arc<Control>>,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) counts: Counts,
-    pending: Pending,
-    operations: Operations,
+    pub(crate) pending: Pending,
+    pub(crate) operations: Operations,
+    /// What entries of this type say of it.
+    pub(crate) shape: u32,
+    /// The keys that are being extended, each once.
+    sliding: Mutex<HashSet<Key>>,
 }
 
 /// What a read found.
 pub(crate) enum Look<V> {
-    Value(Arc<V>),
-    /// No value; the bytes that stand there and cannot be read, if any do.
+    Found(Found<V>),
+    /// Nothing that holds; how what stands there begins, if anything does.
     Nothing(Bytes),
+}
+
+/// An entry that holds, fresh or not.
+pub(crate) struct Found<V> {
+    /// Nothing where it is known that there is none.
+    pub(crate) value: Option<Arc<V>>,
+    pub(crate) age: Age,
+    /// Whether this reader is the one to load it anew although it is fresh.
+    pub(crate) is_early: bool,
+    /// How the entry begins.
+    pub(crate) seen: Bytes,
+    pub(crate) tags: Vec<String>,
 }
 
 /// What came of asking for the right to load.
 pub(crate) enum Leased<V> {
     Ours(Lease),
-    Value(Arc<V>),
+    /// Somebody else has brought it meanwhile.
+    Value(Option<Arc<V>>),
     /// Redis is away: everybody loads for themselves, and stores nothing.
     Away,
     TooLate,
 }
 
-struct Operations {
+pub(crate) struct Operations {
     get: Operation,
-    insert: Operation,
-    remove: Operation,
+    pub(crate) insert: Operation,
+    pub(crate) remove: Operation,
+    pub(crate) invalidate: Operation,
 }
+
+/// A value's bytes, and the control state of that moment.
+type Read = (Option<Bytes>, Option<Bytes>);
 
 impl<V> Store<V>
 where
@@ -66,39 +93,48 @@ where
     pub(crate) fn new(ns: &Namespace, name: String, stem: Stem, options: Options) -> Self {
         let lane = ns.on(CONCERN, &stem);
         let operation = |name| Operation::new(CONCERN, ns, &stem, name);
+        let control = (!options.is_plain)
+            .then(|| Arc::new(Control::new(lane.clone(), &stem, &name, options.ttl)));
+        let clock = Arc::new(Clock::new());
         Store {
-            name,
             server: ns.server(CONCERN, &stem),
             reads: lane.clone().deadline(options.read_deadline).getter(),
+            quick: lane.clone().deadline(options.read_deadline),
             operations: Operations {
                 get: operation("get"),
                 insert: operation("insert"),
                 remove: operation("remove"),
+                invalidate: operation("invalidate"),
             },
             leases: Leases::new(
                 lane.clone(),
                 ns.server(CONCERN, &stem),
                 stem.clone(),
                 options.lease,
+                control.clone(),
+                clock.clone(),
             ),
+            control,
+            clock,
             lane,
-            stem,
-            options,
             flights: Arc::new(Flights::new()),
             counts: Counts::default(),
             pending: Pending::default(),
+            shape: V::shape() ^ options.schema_version,
+            sliding: Mutex::default(),
+            name,
+            stem,
+            options,
         }
     }
 
-    pub(crate) async fn read(&self, key: &Key) -> Result<Option<Arc<V>>, Error> {
-        match self.look(key).await? {
-            Look::Value(value) => Ok(Some(value)),
-            Look::Nothing(_) => Ok(None),
-        }
+    /// The value, if there is one that holds and is fresh.
+    pub(crate) async fn read(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<V>>, Error> {
+        Ok(self.look(key).await?.fresh())
     }
 
-    /// The value, or what stands there that cannot be read.
-    pub(crate) async fn look(&self, key: &Key) -> Result<Look<V>, Error> {
+    /// What stands for a key.
+    pub(crate) async fn look(self: &Arc<Self>, key: &Key) -> Result<Look<V>, Error> {
         let began = Instant::now();
         if self.pending.has(key) {
             self.note(Outcome::Invalidated, began);
@@ -106,44 +142,169 @@ where
             tokio::task::coop::consume_budget().await;
             return Ok(Look::Nothing(Bytes::new()));
         }
-        self.received(key, self.reads.get(key.clone()).await, began)
+        let read = if self.must_ask_time(began) {
+            join(self.bytes(key), self.ask_time()).await.0
+        } else {
+            self.bytes(key).await
+        };
+        self.received(key, read, began).await
     }
 
-    pub(crate) async fn read_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Arc<V>>>, Error> {
+    /// What stands for many keys.
+    pub(crate) async fn look_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Look<V>>, Error> {
         let began = Instant::now();
-        let replies = self.reads.get_many(keys.clone()).await;
-        let read = keys.iter().zip(replies).map(|(key, reply)| {
-            if self.pending.has(key) {
+        let all = self.bytes_of_all(keys);
+        let read = if self.must_ask_time(began) {
+            join(all, self.ask_time()).await.0
+        } else {
+            all.await
+        };
+        let mut looks = Vec::with_capacity(keys.len());
+        for (key, read) in keys.iter().zip(read) {
+            looks.push(if self.pending.has(key) {
                 self.note(Outcome::Invalidated, began);
-                return Ok(None);
-            }
-            Ok(match self.received(key, reply, began)? {
-                Look::Value(value) => Some(value),
-                Look::Nothing(_) => None,
-            })
-        });
+                Look::Nothing(Bytes::new())
+            } else {
+                self.received(key, read, began).await?
+            });
+        }
+        Ok(looks)
+    }
+
+    async fn bytes_of_all(&self, keys: &[Key]) -> Vec<Result<Read, Error>> {
+        let Some(control) = &self.control else {
+            let read = self.reads.get_many(keys.to_vec()).await.into_iter();
+            return read.map(|value| Ok((value?, None))).collect();
+        };
+        control.keep_warm(Instant::now());
+        let state = |key| control.of(&self.stem, key).state.clone();
+        if control.is_beside {
+            let pairs = keys.iter().map(|key| (key.clone(), state(key))).collect();
+            return self.reads.get_many_beside(pairs).await;
+        }
+        let Some(first) = keys.first() else {
+            return Vec::new();
+        };
+        // Without shards there is one state for all.
+        let (values, state) = join(
+            self.reads.get_many(keys.to_vec()),
+            self.reads.get(state(first)),
+        )
+        .await;
+        let read = values.into_iter().map(|value| Ok((value?, state.clone()?)));
         read.collect()
     }
 
+    /// A value's bytes, with the control state of the same moment; where that lives in another slot, of before or after.
+    async fn bytes(&self, key: &Key) -> Result<Read, Error> {
+        let Some(control) = &self.control else {
+            return Ok((self.reads.get(key.clone()).await?, None));
+        };
+        control.keep_warm(Instant::now());
+        let state = control.of(&self.stem, key).state.clone();
+        if control.is_beside {
+            return self.reads.get_beside(key.clone(), state).await;
+        }
+        let (value, state) = join(self.reads.get(key.clone()), self.reads.get(state)).await;
+        Ok((value?, state?))
+    }
+
+    /// Whether the server's time is to be asked: once in a while, by one reader. Ages are told by it.
+    fn must_ask_time(&self, now: Instant) -> bool {
+        self.control.is_some() && self.clock.is_due(now)
+    }
+
+    async fn ask_time(&self) {
+        let time = Command::new("TIME");
+        // Where it fails the last one holds, and it is asked again.
+        if let Ok(time) = Box::pin(self.quick.run::<Vec<u64>>(time, Policy::Idempotent)).await
+            && let [seconds, micros] = time[..]
+        {
+            self.clock.heard(seconds * 1_000_000 + micros);
+        }
+    }
+
     /// What a reply means to whoever reads.
-    fn received(
-        &self,
+    async fn received(
+        self: &Arc<Self>,
         key: &Key,
-        reply: Result<Option<Bytes>, Error>,
+        read: Result<Read, Error>,
         began: Instant,
     ) -> Result<Look<V>, Error> {
-        let nothing = || Ok(Look::Nothing(Bytes::new()));
-        let (outcome, look) = match reply {
-            Ok(Some(bytes)) => match self.decode(key, &bytes) {
-                Some(value) => (Outcome::Hit, Ok(Look::Value(Arc::new(value)))),
-                None => (Outcome::Undecodable, Ok(Look::Nothing(bytes))),
-            },
-            Ok(None) => (Outcome::Absent, nothing()),
-            Err(error) if self.options.on_outage.hides(&error) => (Outcome::Outage, nothing()),
+        let opened = match read {
+            Ok((Some(bytes), state)) => self.opened(key, &bytes, state.as_ref(), began).await,
+            Ok((None, _)) => Ok((Outcome::Absent, Look::Nothing(Bytes::new()))),
+            Err(error) => Err(error),
+        };
+        let (outcome, look) = match opened {
+            Ok((outcome, look)) => (outcome, Ok(look)),
+            Err(error) if self.options.on_outage.hides(&error) => {
+                (Outcome::Outage, Ok(Look::Nothing(Bytes::new())))
+            }
             Err(error) => (Outcome::Error, Err(error)),
         };
         self.note(outcome, began);
         look
+    }
+
+    /// What an entry's bytes are good for.
+    async fn opened(
+        self: &Arc<Self>,
+        key: &Key,
+        bytes: &Bytes,
+        state: Option<&Bytes>,
+        now: Instant,
+    ) -> Result<(Outcome, Look<V>), Error> {
+        let seen = bytes.slice(..bytes.len().min(SEEN));
+        let Some(control) = &self.control else {
+            return Ok(match self.decode(key, bytes) {
+                Some(value) => (Outcome::Hit, Look::Found(Found::bare(value, seen))),
+                None => (Outcome::Undecodable, Look::Nothing(seen)),
+            });
+        };
+        let Some((head, value)) = Head::read(bytes) else {
+            return Ok((Outcome::Undecodable, Look::Nothing(seen)));
+        };
+        if self.pending.has_tag_of(&head)
+            || !control
+                .holds(control.of(&self.stem, key), &head, state)
+                .await?
+        {
+            return Ok((Outcome::Invalidated, Look::Nothing(seen)));
+        }
+        let value = match head.found_nothing {
+            true => None,
+            false if head.shape != self.shape => {
+                return Ok((Outcome::Undecodable, Look::Nothing(seen)));
+            }
+            false => match self.decode(key, value) {
+                Some(value) => Some(Arc::new(value)),
+                None => return Ok((Outcome::Undecodable, Look::Nothing(seen))),
+            },
+        };
+        let freshness = &self.options.freshness;
+        let age = self.clock.age(head.born, now);
+        let found = Found {
+            age: freshness.of(age, head.fresh, head.kept_in_use),
+            is_early: freshness.is_early(age, head.fresh, head.load_took),
+            tags: head.tags().map(str::to_owned).collect(),
+            value,
+            seen,
+        };
+        if found.age == Age::Fresh {
+            if head.kept_in_use {
+                one_more(&self.counts.stale_served);
+            }
+            if freshness.slides(age, head.fresh) {
+                self.slide(key, &head, &found.seen);
+            }
+        }
+        let outcome = match (found.age, &found.value) {
+            (Age::Fresh, Some(_)) => Outcome::Hit,
+            (Age::Fresh, None) => Outcome::Missing,
+            _ => Outcome::Stale,
+        };
+        Ok((outcome, Look::Found(found)))
     }
 
     fn decode(&self, key: &Key, bytes: &[u8]) -> Option<V> {
@@ -160,244 +321,161 @@ where
         }
     }
 
+    /// Has an entry that is being read live on.
+    fn slide(self: &Arc<Self>, key: &Key, head: &Head<'_>, seen: &Bytes) {
+        if !self.sliding().insert(key.clone()) {
+            return;
+        }
+        let (store, key, seen) = (self.clone(), key.clone(), seen.clone());
+        let (flags, fresh) = (
+            Head::flags(head.found_nothing, head.kept_in_use),
+            head.fresh,
+        );
+        tokio::spawn(async move {
+            let lives = store.options.freshness.lives(fresh);
+            let extended = store
+                .leases
+                .extend(&key, &seen, flags, fresh, Some(lives))
+                .await;
+            if let Err(error) = extended {
+                tracing::debug!(target: "russet::cache", cache = %store.name, %error, "a value that was read does not live longer");
+            }
+            store.sliding().remove(&key);
+        });
+    }
+
+    fn sliding(&self) -> std::sync::MutexGuard<'_, HashSet<Key>> {
+        // No code that can panic runs under this lock.
+        self.sliding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, outcome: Outcome, began: Instant) {
         self.counts.read(outcome);
         self.operations.get.record(outcome.name(), began.elapsed());
         tracing::debug!(target: "russet::cache", cache = %self.name, outcome = outcome.name(), "read");
     }
 
-    /// Stores a value for this long, or for the cache's TTL.
-    pub(crate) async fn write(
-        &self,
-        key: &Key,
-        value: &V,
-        ttl: Option<Duration>,
-    ) -> Result<Inserted, Error> {
-        let began = Instant::now();
-        let bytes = self.encode(key, value)?;
-        let ttl = ttl.unwrap_or(self.options.ttl);
-        let reply = self.leases.store(key, bytes, ttl).await;
-        self.stored(key, reply, began)
-    }
-
     /// The right to load a value, or the value that somebody else has brought meanwhile; nothing while Redis is away, or where
-    /// somebody else has loaded until the deadline.
+    /// somebody else has loaded until the deadline. `seen` is how what stands there and is of no use begins.
     pub(crate) async fn lease(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
-        unreadable: Bytes,
+        seen: Bytes,
+        takes_missing: bool,
         deadline: Instant,
     ) -> Result<Leased<V>, Error> {
-        let mut unreadable = unreadable;
+        let mut seen = seen;
         loop {
             // Its value in Redis was removed, and Redis does not know it yet.
             if self.pending.has(key) {
                 return Ok(Leased::Away);
             }
-            let bytes = match self.leases.take(key, &unreadable, deadline).await {
+            let (bytes, state) = match self.leases.take(key, &seen, deadline).await {
                 Ok(Taken::Lease(lease)) => return Ok(Leased::Ours(lease)),
                 Ok(Taken::TooLate) => return Ok(Leased::TooLate),
-                Ok(Taken::Value(bytes)) => bytes,
+                Ok(Taken::Value(bytes, state)) => (bytes, state),
                 Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
                 Err(error) => return Err(error),
             };
-            match self.decode(key, &bytes) {
-                Some(value) => return Ok(Leased::Value(Arc::new(value))),
-                // Of a process with another version of the type, say: ours replaces it.
-                None => unreadable = bytes,
+            let opened = async {
+                let state = self.state_with(key, state).await?;
+                self.opened(key, &bytes, state.as_ref(), Instant::now())
+                    .await
+            };
+            let look = match opened.await {
+                Ok((_, look)) => look,
+                Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
+                Err(error) => return Err(error),
+            };
+            match look {
+                Look::Found(found)
+                    if found.age == Age::Fresh && (takes_missing || found.value.is_some()) =>
+                {
+                    return Ok(Leased::Value(found.value));
+                }
+                // Of a process with another version of the type, say, or invalidated: ours replaces it.
+                Look::Found(Found { seen: no_use, .. }) | Look::Nothing(no_use) => seen = no_use,
             }
         }
     }
 
-    /// Stores what was loaded under a lease, unless something has changed the value meanwhile.
-    pub(crate) async fn fill(&self, lease: &Lease, key: &Key, value: &V) -> Result<bool, Error> {
-        let began = Instant::now();
-        let bytes = self.encode(key, value)?;
-        let filled = self.leases.fill(lease, bytes, self.options.ttl).await;
-        let is_ours = *filled.as_ref().unwrap_or(&true);
-        if !is_ours {
-            tracing::debug!(target: "russet::cache", cache = %self.name, "the value changed while it was loaded; not stored");
-            return Ok(false);
-        }
-        let stored = self.stored(key, filled.map(drop), began)?;
-        Ok(stored == Inserted::Stored)
-    }
-
-    pub(crate) async fn write_many(
-        &self,
-        values: &[(Key, Arc<V>)],
-        ttl: Option<Duration>,
-    ) -> Result<Vec<Inserted>, Error> {
-        let ttl = millis(ttl.unwrap_or(self.options.ttl));
-        let mut stored = Vec::with_capacity(values.len());
-        for some in values.chunks(PIPELINE) {
-            let began = Instant::now();
-            let mut commands = Vec::with_capacity(2 * some.len());
-            for (key, value) in some {
-                // First: a load that has its lease until then is older than the value, and one that takes it behind is not.
-                commands.push(Command::new("DEL").key(&self.leases.of(key)));
-                let set = Command::new("SET").key(key).arg(self.encode(key, value)?);
-                commands.push(set.arg("PX").arg(ttl));
-            }
-            let replies = self.lane.pipeline(&commands, Policy::Idempotent).await;
-            for ((key, _), reply) in some.iter().zip(replies.chunks(2)) {
-                let reply = reply.iter().try_for_each(|reply| reply.as_ref().map(drop));
-                stored.push(self.stored(key, reply.map_err(Error::clone), began)?);
-            }
-        }
-        Ok(stored)
-    }
-
-    fn encode(&self, key: &Key, value: &V) -> Result<Bytes, Error> {
-        let id = self.stem.value_in(key);
-        let bytes = wire::encode(&self.options.codec, &self.name, id, value)
-            .map_err(|error| Error::encode(error).on("cache insert", Some(key)))?;
-        if bytes.len() > self.options.max_value {
-            let (len, most) = (bytes.len(), self.options.max_value);
-            let message = format!(
-                "a value of {len} bytes, where cache {:?} takes {most}; compress values, raise max_value, or keep it elsewhere",
-                self.name
-            );
-            return Err(Error::encode(message).on("cache insert", Some(key)));
-        }
-        Ok(bytes.into())
-    }
-
-    fn stored(
+    /// The control state, read now if it did not come with a value.
+    pub(crate) async fn state_with(
         &self,
         key: &Key,
-        reply: Result<(), Error>,
-        began: Instant,
-    ) -> Result<Inserted, Error> {
-        let (count, name, stored) = match reply {
-            Ok(()) => {
-                // What Redis was to be told of is older than this value.
-                self.pending.settle(key);
-                (&self.counts.inserted, "stored", Ok(Inserted::Stored))
+        state: Option<Bytes>,
+    ) -> Result<Option<Bytes>, Error> {
+        match &self.control {
+            Some(control) if state.is_none() => {
+                let state = control.of(&self.stem, key).state.clone();
+                self.reads.get(state).await
             }
-            Err(error) if self.options.on_outage.hides(&error) => {
-                (&self.counts.skipped, "skipped", Ok(Inserted::Skipped))
-            }
-            Err(error) => (&self.counts.errors, "error", Err(error)),
+            _ => Ok(state),
+        }
+    }
+
+    /// How long a fresh value that holds is fresh yet; nothing if there is none.
+    pub(crate) async fn fresh_for(&self, key: &Key) -> Result<Option<Duration>, Error> {
+        if self.pending.has(key) {
+            return Ok(None);
+        }
+        let Some(control) = &self.control else {
+            let ttl: i64 = self.answer(Command::new("PTTL").key(key), -2).await?;
+            // Without a key, or, where somebody else wrote it, without a TTL.
+            return Ok(u64::try_from(ttl).ok().map(Duration::from_millis));
         };
-        one_more(count);
-        self.operations.insert.record(name, began.elapsed());
-        stored
-    }
-
-    pub(crate) async fn remove(self: &Arc<Self>, key: &Key) -> Result<Removed, Error> {
-        let began = Instant::now();
-        let removed = match self.leases.remove(key).await {
-            Ok(true) => Ok(Removed::Removed),
-            Ok(false) => Ok(Removed::Absent),
-            Err(error) if self.options.on_outage.hides(&error) => self.queue(key, error),
-            Err(error) => Err(error),
+        let peeked = async {
+            let peek = self.leases.peek(key).await?;
+            let Some((head, _)) = Head::read(&peek.first) else {
+                return Ok(None);
+            };
+            let state = self.state_with(key, peek.state).await?;
+            let holds = control.holds(control.of(&self.stem, key), &head, state.as_ref());
+            if self.pending.has_tag_of(&head) || !holds.await? || head.found_nothing {
+                return Ok(None);
+            }
+            let left = head
+                .fresh
+                .checked_sub(self.clock.age(head.born, Instant::now()));
+            Ok(left.zip(peek.lives).map(|(left, lives)| left.min(lives)))
         };
-        let (count, name) = match removed {
-            Ok(Removed::Queued) => (&self.counts.queued, "queued"),
-            Ok(Removed::Absent) => (&self.counts.removed, "absent"),
-            Ok(Removed::Removed) => (&self.counts.removed, "removed"),
-            Err(_) => (&self.counts.errors, "error"),
-        };
-        if !matches!(removed, Ok(Removed::Absent)) {
-            one_more(count);
-        }
-        self.operations.remove.record(name, began.elapsed());
-        removed
-    }
-
-    /// Keeps a removal until Redis is back. `error` is why it is not done at once.
-    fn queue(self: &Arc<Self>, key: &Key, error: Error) -> Result<Removed, Error> {
-        // A handle that was shut down tells nobody any more.
-        if error.kind() == ErrorKind::Shutdown {
-            return Err(error);
-        }
-        match self.pending.push(key.clone()) {
-            Queued::Full => return Err(error),
-            Queued::First => drop(tokio::spawn(self.clone().settle())),
-            Queued::More => {}
-        }
-        Ok(Removed::Queued)
-    }
-
-    /// Tells Redis what was removed, until it knows all of it.
-    async fn settle(self: Arc<Self>) {
-        let mut pause = Duration::from_millis(25);
-        loop {
-            let keys = self.pending.some(PIPELINE);
-            if keys.is_empty() {
-                return;
-            }
-            let deletes: Vec<Command> = keys
-                .iter()
-                .map(|key| Command::new("DEL").key(key).key(&self.leases.of(key)))
-                .collect();
-            let mut is_away = false;
-            for (key, reply) in keys
-                .iter()
-                .zip(self.lane.pipeline(&deletes, Policy::Idempotent).await)
-            {
-                match reply {
-                    Ok(_) => self.pending.settle(key),
-                    Err(error) if error.is_retryable() => is_away = true,
-                    // It never will be: the handle was shut down, or this user may not.
-                    Err(error) => {
-                        tracing::error!(target: "russet::cache", cache = %self.name, %key, %error, "a queued removal is given up; the value stays until its TTL ends");
-                        self.pending.settle(key);
-                    }
-                }
-            }
-            if is_away {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(1));
-            }
-        }
-    }
-
-    /// Removes keys that were found; how many there were.
-    pub(crate) async fn unlink(&self, keys: &[Key]) -> Result<u64, Error> {
-        let mut removed = 0;
-        for some in keys.chunks(PIPELINE) {
-            let mut commands = Vec::with_capacity(2 * some.len());
-            for key in some {
-                commands.push(Command::new("DEL").key(&self.leases.of(key)));
-                commands.push(Command::new("UNLINK").key(key));
-            }
-            let replies = self.lane.pipeline(&commands, Policy::Idempotent).await;
-            for (at, reply) in replies.into_iter().enumerate() {
-                // Leases are not counted.
-                removed += u64::from(bool::from_reply(reply?)?) * (at as u64 % 2);
-            }
-        }
-        self.counts
-            .removed
-            .fetch_add(removed, std::sync::atomic::Ordering::Relaxed);
-        Ok(removed)
+        self.unless_away(peeked.await, None)
     }
 
     pub(crate) async fn exists(&self, key: &Key) -> Result<bool, Error> {
+        if self.control.is_some() {
+            return Ok(self.fresh_for(key).await?.is_some());
+        }
         if self.pending.has(key) {
             return Ok(false);
         }
-        let exists = Command::new("EXISTS").key(key);
-        self.answer(exists, false).await
+        self.answer(Command::new("EXISTS").key(key), false).await
     }
 
     pub(crate) async fn expire(&self, key: &Key, ttl: Duration) -> Result<bool, Error> {
         if self.pending.has(key) {
             return Ok(false);
         }
-        let expire = Command::new("PEXPIRE").key(key).arg(millis(ttl));
-        self.answer(expire, false).await
-    }
-
-    pub(crate) async fn ttl(&self, key: &Key) -> Result<Option<Duration>, Error> {
-        if self.pending.has(key) {
-            return Ok(None);
+        if self.control.is_none() {
+            let expire = Command::new("PEXPIRE").key(key).arg(millis(ttl));
+            return self.answer(expire, false).await;
         }
-        let ttl: i64 = self.answer(Command::new("PTTL").key(key), -2).await?;
-        // Without a key, or, where somebody else wrote it, without a TTL.
-        Ok(u64::try_from(ttl).ok().map(Duration::from_millis))
+        let extended = async {
+            if self.fresh_for(key).await?.is_none() {
+                return Ok(false);
+            }
+            let peek = self.leases.peek(key).await?;
+            let Some((head, _)) = Head::read(&peek.first) else {
+                return Ok(false);
+            };
+            let flags = Head::flags(head.found_nothing, head.kept_in_use);
+            let lives = self.options.freshness.lives(ttl);
+            let seen = peek.first.slice(..SEEN);
+            self.leases
+                .extend(key, &seen, flags, ttl, Some(lives))
+                .await
+        };
+        self.unless_away(extended.await, false)
     }
 
     /// A command's reply, or what stands for it while Redis is away.
@@ -407,13 +485,50 @@ where
         away: T,
     ) -> Result<T, Error> {
         let reply = Box::pin(self.lane.run::<Reply>(command, Policy::Idempotent)).await;
+        self.unless_away(reply.and_then(T::from_reply), away)
+    }
+
+    fn unless_away<T>(&self, reply: Result<T, Error>, away: T) -> Result<T, Error> {
         match reply {
-            Ok(reply) => T::from_reply(reply),
             Err(error) if self.options.on_outage.hides(&error) => Ok(away),
             Err(error) => {
                 one_more(&self.counts.errors);
                 Err(error)
             }
+            reply => reply,
+        }
+    }
+}
+
+impl<V> Look<V> {
+    pub(crate) fn fresh(self) -> Option<Arc<V>> {
+        match self {
+            Look::Found(found) if found.age == Age::Fresh => found.value,
+            _ => None,
+        }
+    }
+}
+
+impl<V> Found<V> {
+    /// Nothing that is good for anything.
+    pub(crate) fn nothing(seen: Bytes) -> Self {
+        Found {
+            value: None,
+            age: Age::Over,
+            is_early: false,
+            seen,
+            tags: Vec::new(),
+        }
+    }
+
+    /// A value without a head: it is fresh as long as it is there.
+    fn bare(value: V, seen: Bytes) -> Self {
+        Found {
+            value: Some(Arc::new(value)),
+            age: Age::Fresh,
+            is_early: false,
+            seen,
+            tags: Vec::new(),
         }
     }
 }

@@ -1,8 +1,179 @@
-//! A cached value's bytes: the codec's header and the value; see `docs/keys.md`.
+//! A cached value's bytes: an entry, which is what it was stored under and the codec's bytes; see `docs/keys.md`.
+//!
+//! | bytes | hold |
+//! |---|---|
+//! | 0 | the magic number `0xC5` |
+//! | 1 | the version of this layout: 1 |
+//! | 2 | flags: 1 the load found nothing, 2 kept in use because a load failed |
+//! | 3 | zero |
+//! | 4–11 | the epoch, 12–19 the clock (the stamp), when its load began |
+//! | 20–27 | when it was stored, in microseconds of the server's clock |
+//! | 28–35 | for how long it is fresh from then on, in milliseconds |
+//! | 36–39 | how long its load took, in milliseconds |
+//! | 40–43 | the shape of its type |
+//! | 44–45 | how many bytes its tags have; then the tags, each behind two bytes of its length |
+//! | then | the codec's header and the value; nothing if the load found nothing |
+//!
+//! Numbers are big endian. A cache of plain JSON stores the bare value instead.
+
+use std::time::Duration;
 
 use russet_codec::{Codec, DecodeError, EncodeError, Identity, Payload};
+use russet_core::Bytes;
 
 use crate::keys::CONCERN;
+
+const MAGIC: u8 = 0xC5;
+const VERSION: u8 = 1;
+const FOUND_NOTHING: u8 = 1;
+const KEPT_IN_USE: u8 = 2;
+const FIXED: usize = 46;
+
+/// So many bytes tell one entry of a key from another: all up to how long it is fresh.
+pub(crate) const SEEN: usize = 36;
+/// How many bytes the tags of one entry may have.
+pub(crate) const MOST_TAGS: usize = 4_000;
+/// How many bytes there are at most before the codec's.
+pub(crate) const MOST_HEAD: usize = FIXED + MOST_TAGS;
+
+/// What stands before an entry's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head<'b> {
+    pub(crate) found_nothing: bool,
+    pub(crate) kept_in_use: bool,
+    pub(crate) epoch: u64,
+    pub(crate) stamp: u64,
+    /// Microseconds of the server's clock.
+    pub(crate) born: u64,
+    pub(crate) fresh: Duration,
+    pub(crate) load_took: Duration,
+    pub(crate) shape: u32,
+    tags: &'b [u8],
+}
+
+impl<'b> Head<'b> {
+    /// The head, and what stands behind it; nothing if these are no bytes of ours.
+    pub(crate) fn read(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
+        let (fixed, rest) = bytes.split_first_chunk::<FIXED>()?;
+        if fixed[..2] != [MAGIC, VERSION] {
+            return None;
+        }
+        let eight = |at: usize| {
+            let bytes = fixed.get(at..at + 8)?.try_into().ok()?;
+            Some(u64::from_be_bytes(bytes))
+        };
+        let four = |at: usize| {
+            let bytes = fixed.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(bytes))
+        };
+        let len = usize::from(u16::from_be_bytes([fixed[44], fixed[45]]));
+        let (tags, value) = rest.split_at_checked(len)?;
+        let head = Head {
+            found_nothing: fixed[2] & FOUND_NOTHING != 0,
+            kept_in_use: fixed[2] & KEPT_IN_USE != 0,
+            epoch: eight(4)?,
+            stamp: eight(12)?,
+            born: eight(20)?,
+            fresh: Duration::from_millis(eight(28)?),
+            load_took: Duration::from_millis(four(36)?.into()),
+            shape: four(40)?,
+            tags,
+        };
+        Some((head, value))
+    }
+
+    pub(crate) fn has_tags(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &'b str> {
+        let mut rest = self.tags;
+        std::iter::from_fn(move || {
+            let (len, behind) = rest.split_first_chunk::<2>()?;
+            let (tag, behind) = behind.split_at_checked(u16::from_be_bytes(*len).into())?;
+            rest = behind;
+            std::str::from_utf8(tag).ok()
+        })
+    }
+
+    /// The byte of its flags once it is kept in use.
+    pub(crate) fn flags(found_nothing: bool, kept_in_use: bool) -> u8 {
+        u8::from(found_nothing) * FOUND_NOTHING | u8::from(kept_in_use) * KEPT_IN_USE
+    }
+}
+
+/// An entry in the two pieces between which a script writes what it is stored under.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Empty where entries have no head.
+    pub(crate) head: Bytes,
+    pub(crate) rest: Bytes,
+}
+
+impl Entry {
+    /// What its head will say, stored under this epoch and stamp.
+    pub(crate) fn head_under(&self, epoch: u64, stamp: u64) -> Head<'_> {
+        // Behind how long it is fresh, how long its load took, and its shape stand the tags.
+        let tags = self.rest.get(16..).and_then(|behind| {
+            let (len, behind) = behind.split_first_chunk::<2>()?;
+            behind.get(..u16::from_be_bytes(*len).into())
+        });
+        Head {
+            epoch,
+            stamp,
+            tags: tags.unwrap_or_default(),
+            ..Head::default()
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self.head.len() {
+            0 => self.rest.len(),
+            head => head + 24 + self.rest.len(),
+        }
+    }
+}
+
+/// What an entry says besides its value.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) fresh: Duration,
+    pub(crate) load_took: Duration,
+    pub(crate) shape: u32,
+    pub(crate) tags: Vec<String>,
+}
+
+/// The entry of a value, or of a load that found nothing.
+pub(crate) fn entry(terms: &Terms, value: Option<&[u8]>) -> Entry {
+    let tags: usize = terms.tags.iter().map(|tag| 2 + tag.len()).sum();
+    let bytes = value.unwrap_or_default();
+    let mut rest = Vec::with_capacity(FIXED - 28 + tags + bytes.len());
+    rest.extend_from_slice(&millis(terms.fresh).to_be_bytes());
+    let took = u32::try_from(millis(terms.load_took)).unwrap_or(u32::MAX);
+    rest.extend_from_slice(&took.to_be_bytes());
+    rest.extend_from_slice(&terms.shape.to_be_bytes());
+    // Checked where tags come in.
+    rest.extend_from_slice(&u16::try_from(tags).unwrap_or(u16::MAX).to_be_bytes());
+    for tag in &terms.tags {
+        let len = u16::try_from(tag.len()).unwrap_or(u16::MAX);
+        rest.extend_from_slice(&len.to_be_bytes());
+        rest.extend_from_slice(tag.as_bytes());
+    }
+    rest.extend_from_slice(bytes);
+    let head = [MAGIC, VERSION, Head::flags(value.is_none(), false), 0];
+    Entry {
+        head: Bytes::copy_from_slice(&head),
+        rest: rest.into(),
+    }
+}
+
+/// The entry of a cache whose values stand bare.
+pub(crate) fn bare(value: Vec<u8>) -> Entry {
+    Entry {
+        head: Bytes::new(),
+        rest: value.into(),
+    }
+}
 
 pub(crate) fn encode<V: Payload>(
     codec: &Codec,
@@ -24,4 +195,71 @@ pub(crate) fn decode<V: Payload>(
 
 fn identity<'a>(cache: &'a str, id: &'a [u8]) -> Identity<'a> {
     Identity::new(CONCERN.name(), cache, id)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn stored(entry: &Entry) -> Vec<u8> {
+        let numbers = [7_u64, 8, 9].map(u64::to_be_bytes).concat();
+        [&entry.head[..], &numbers, &entry.rest].concat()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let terms = Terms {
+            fresh: Duration::from_millis(1_500),
+            load_took: Duration::from_millis(20),
+            shape: 0xABCD,
+            tags: vec!["org:3".to_owned(), "ä".to_owned()],
+        };
+        let entry = entry(&terms, Some(b"value"));
+        let bytes = stored(&entry);
+        assert_eq!(bytes.len(), entry.len());
+        let (head, value) = Head::read(&bytes).unwrap();
+        assert_eq!(value, b"value");
+        let tags: Vec<_> = entry.head_under(7, 8).tags().collect();
+        assert_eq!(tags, ["org:3", "ä"]);
+        assert_eq!((head.epoch, head.stamp, head.born), (7, 8, 9));
+        assert_eq!((head.fresh, head.shape), (terms.fresh, 0xABCD));
+        assert_eq!(head.load_took, terms.load_took);
+        assert_eq!(head.tags().collect::<Vec<_>>(), ["org:3", "ä"]);
+        assert!(!head.found_nothing && !head.kept_in_use);
+        // Golden: these bytes stand in caches.
+        assert_eq!(bytes[..4], [0xC5, 1, 0, 0]);
+        assert_eq!(bytes[20..28], 9_u64.to_be_bytes());
+        assert_eq!(bytes[28..SEEN], 1_500_u64.to_be_bytes());
+        assert_eq!(bytes[44..], *b"\x00\x0b\x00\x05org:3\x00\x02\xc3\xa4value");
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let whole = stored(&entry(
+            &Terms {
+                tags: vec!["a".to_owned()],
+                ..Terms::default()
+            },
+            None,
+        ));
+        assert!(Head::read(&whole).unwrap().0.found_nothing);
+        for len in 0..whole.len() {
+            assert_eq!(Head::read(&whole[..len]), None, "{len}");
+        }
+        let mut wrong = whole;
+        for at in 0..wrong.len() {
+            for byte in [0, 1, 0x7F, 0xFF] {
+                let before = std::mem::replace(&mut wrong[at], byte);
+                if let Some((head, _)) = Head::read(&wrong) {
+                    assert!(head.tags().count() < 9);
+                }
+                wrong[at] = before;
+            }
+        }
+    }
 }

@@ -9,6 +9,8 @@
 -- COMMANDS: GET, DEL, PUBLISH
 local holder = redis.call('GET', KEYS[1])
 if holder ~= ARGV[1] and holder ~= ARGV[1] .. '+' then
+    -- Whoever waited for it may not have been told.
+    redis.call('PUBLISH', ARGV[2], ARGV[3])
     return 0
 end
 redis.call('DEL', KEYS[1])

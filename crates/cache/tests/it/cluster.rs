@@ -88,7 +88,7 @@ async fn one_load_for_all_processes_of_a_cluster() {
                 let (users, loads, begun) = (users.clone(), loads.clone(), begun.clone());
                 herd.spawn(async move {
                     begun.fetch_add(1, Ordering::SeqCst);
-                    let load = move |cx: Cx| async move {
+                    let load = move |cx: Cx<u64>| async move {
                         loads.fetch_add(1, Ordering::SeqCst);
                         // All of them have come before any ends.
                         while begun.load(Ordering::SeqCst) < 3 * 30 {

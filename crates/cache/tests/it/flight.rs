@@ -126,12 +126,28 @@ async fn a_panic_and_a_timeout_end_the_flight() {
 #[tokio::test]
 async fn call_sites_may_differ_in_their_error() {
     let users = cache().await;
-    let slow = |_| async {
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        Err::<String, u8>(7)
-    };
+    let (begun, begins) = oneshot::channel();
+    let gate = Arc::new(Notify::new());
+    let first = tokio::spawn({
+        let (users, gate) = (users.clone(), gate.clone());
+        async move {
+            let load = move |_| async move {
+                let _ = begun.send(());
+                gate.notified().await;
+                Err::<String, u8>(7)
+            };
+            users.get_or_load(&1, load).await
+        }
+    });
+    begins.await.unwrap();
     let other = |_| async { Ok::<_, String>("of another kind".to_owned()) };
-    let (first, second) = tokio::join!(users.get_or_load(&1, slow), users.get_or_load(&1, other));
+    let second = users.get_or_load(&1, other).into_future();
+    let open = async {
+        tokio::task::yield_now().await;
+        gate.notify_one();
+    };
+    let (second, ()) = tokio::join!(second, open);
+    let first = first.await.unwrap();
     assert!(matches!(first, Err(LoadError::Loader(error)) if *error == 7));
     assert_eq!(second.unwrap().as_str(), "of another kind");
 }

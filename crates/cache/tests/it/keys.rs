@@ -34,8 +34,8 @@ async fn whatever_an_id_holds_it_stays_behind_the_stem() {
     let keys = keys.join(" ");
     assert_eq!(
         keys.matches("prod:shop:cache:router:users:").count(),
-        7,
-        "{keys}"
+        7 + 2,
+        "{keys}: those of the values, the control state and its tags"
     );
     for escaped in [
         "users:a%3Ab",

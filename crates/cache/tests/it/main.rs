@@ -9,6 +9,8 @@
 mod cluster;
 mod counters;
 mod flight;
+mod freshness;
+mod invalidation;
 mod keys;
 mod lease;
 mod many;

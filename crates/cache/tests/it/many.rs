@@ -134,7 +134,7 @@ async fn what_is_missing_is_loaded_once_together() {
     assert!(all.iter().all(Option::is_some));
 }
 
-/// A key that somebody loads already is waited for, and not loaded again; and the reverse.
+/// A key of many is waited for by who asks for it alone. The reverse not, where its load has begun: it may be of before.
 #[tokio::test]
 async fn loads_of_one_and_of_many_share_flights() {
     let users = cache().await;
@@ -156,8 +156,8 @@ async fn loads_of_one_and_of_many_share_flights() {
         let users = users.clone();
         async move {
             let load = |missing: Vec<u64>| async move {
-                assert_eq!(missing, [2]);
-                Ok::<_, ()>([(2, "of many".to_owned())])
+                assert_eq!(missing, [1, 2]);
+                Ok::<_, ()>([1, 2].map(|id| (id, "of many".to_owned())))
             };
             users.get_or_load_many(&[1, 2], load).await
         }
@@ -169,8 +169,10 @@ async fn loads_of_one_and_of_many_share_flights() {
     let _ = release.send(());
     assert_eq!(one.await.unwrap().unwrap().as_str(), "alone");
     let many = many.await.unwrap().unwrap();
-    assert_eq!(many[0].as_ref().unwrap().as_str(), "alone");
+    assert_eq!(many[0].as_ref().unwrap().as_str(), "of many");
     assert_eq!(many[1], Some(second));
+    // Whoever had the lease has stored it.
+    assert_eq!(users.get(&1).await.unwrap().unwrap().as_str(), "alone");
 }
 
 #[tokio::test]
@@ -318,7 +320,7 @@ async fn ttls_by_call() {
     let [short, long] = [500, 3_600_000].map(Duration::from_millis);
     users.insert(&1, "a".to_owned()).ttl(long).await.unwrap();
     let ttl = users.ttl(&1).await.unwrap().unwrap();
-    assert!(ttl > Duration::from_mins(59) && ttl <= long, "{ttl:?}");
+    assert!(ttl >= Duration::from_mins(53) && ttl <= long, "{ttl:?}");
     assert!(users.expire(&1, short).await.unwrap());
     let ttl = users.ttl(&1).await.unwrap().unwrap();
     assert!(ttl <= short, "{ttl:?}");

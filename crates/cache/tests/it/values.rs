@@ -53,7 +53,7 @@ async fn every_entry_has_the_ttl_of_its_cache_and_expires() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(
-        started.elapsed() >= Duration::from_millis(199),
+        started.elapsed() >= Duration::from_millis(179),
         "{:?}",
         started.elapsed()
     );
@@ -204,8 +204,8 @@ async fn one_round_trip_each() {
     let scripts = scripts["cmdstat_evalsha"].split(',').next().unwrap();
     // Stored, removed twice, the lease taken, the value filled in.
     assert_eq!(scripts, "calls=5");
-    // And three reads; the two INFO of this test.
-    assert!(sent() - before <= 5 + 3 + 16 + 2, "{}", sent() - before);
+    // And three reads, the server's time at most once; what the scripts do within; the three INFO of this test.
+    assert!(sent() - before <= 5 + 3 + 1 + 18 + 3, "{}", sent() - before);
 }
 
 #[tokio::test]

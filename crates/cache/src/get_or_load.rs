@@ -1,0 +1,309 @@
+//! A read that loads what is missing.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russet_codec::Payload;
+use russet_core::{Error, Key, KeyPart, part};
+
+use crate::builder::{check_tags, check_ttl};
+use crate::error::LoadError;
+use crate::flight::{Landing, Leader, Passenger, Seat};
+use crate::freshness::Age;
+use crate::load::{Before, Cx, Wish, lead};
+use crate::loaded::IntoLoaded;
+use crate::stats::one_more;
+use crate::store::{Found, Look, Store};
+
+/// A read that is yet to be awaited; made by [`Cache::get_or_load`](crate::Cache::get_or_load) and
+/// [`get_or_load_local`](crate::Cache::get_or_load_local).
+#[must_use = "a read does nothing until it is awaited"]
+pub struct GetOrLoad<'c, V, L, H = Spawned> {
+    store: &'c Arc<Store<V>>,
+    key: Key,
+    wish: Wish,
+    load: L,
+    how: PhantomData<H>,
+}
+
+/// The load runs in a task of its own.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Spawned;
+
+/// The load runs in its caller's task.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Local;
+
+impl<'c, V, L, H> GetOrLoad<'c, V, L, H>
+where
+    V: Payload + Send + Sync + 'static,
+{
+    pub(crate) fn new(store: &'c Arc<Store<V>>, key: Key, tags: Vec<String>, load: L) -> Self {
+        let wish = Wish {
+            ttl: None,
+            negative_ttl: None,
+            tags,
+            timeout: store.options.load_timeout,
+            soft_timeout: store.options.soft_timeout,
+        };
+        GetOrLoad {
+            store,
+            key,
+            wish,
+            load,
+            how: PhantomData,
+        }
+    }
+}
+
+impl<V, L, H> GetOrLoad<'_, V, L, H> {
+    /// Caches what is loaded for this long instead of the cache's TTL, before jitter: between 1 ms and 10 years.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.wish.ttl = Some(ttl);
+        self
+    }
+
+    /// Caches that there is no such thing for this long instead of the cache's negative TTL.
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.wish.negative_ttl = Some(ttl);
+        self
+    }
+
+    /// Caches what is loaded under a tag, for [`invalidate_tag`](crate::Cache::invalidate_tag).
+    pub fn tag<T: KeyPart + ?Sized>(mut self, tag: &T) -> Self {
+        self.wish.tags.push(part(tag));
+        self
+    }
+
+    /// Caches what is loaded under these tags.
+    pub fn tags<T: KeyPart>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.wish
+            .tags
+            .extend(tags.into_iter().map(|tag| part(&tag)));
+        self
+    }
+
+    /// How long the load may take before it is stopped, instead of the cache's load timeout.
+    pub fn load_timeout(mut self, timeout: Duration) -> Self {
+        self.wish.timeout = timeout;
+        self
+    }
+
+    /// How long a load is waited for where a stale value can stand in for it, instead of the cache's soft timeout. The load
+    /// goes on.
+    pub fn soft_timeout(mut self, timeout: Duration) -> Self {
+        self.wish.soft_timeout = Some(timeout);
+        self
+    }
+}
+
+impl<'c, V, L, F, T, E> IntoFuture for GetOrLoad<'c, V, L, Spawned>
+where
+    V: Payload + Send + Sync + 'static,
+    L: FnOnce(Cx<V>) -> F + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: IntoLoaded<V>,
+    E: Send + Sync + 'static,
+{
+    type Output = Result<T::Answer, LoadError<E>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (store, load) = (self.store, self.load);
+            let start = move |leader, before, wish| {
+                tokio::spawn(lead(store.clone(), leader, before, wish, load));
+                std::future::ready(())
+            };
+            read::<V, T, E, _>(store, &self.key, self.wish, true, start).await
+        })
+    }
+}
+
+impl<'c, V, L, F, T, E> IntoFuture for GetOrLoad<'c, V, L, Local>
+where
+    V: Payload + Send + Sync + 'static,
+    L: FnOnce(Cx<V>) -> F + Send + 'c,
+    F: Future<Output = Result<T, E>> + Send + 'c,
+    T: IntoLoaded<V>,
+    E: Send + Sync + 'static,
+{
+    type Output = Result<T::Answer, LoadError<E>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (store, load) = (self.store, self.load);
+            let start = move |leader: Leader<V>, before, wish| {
+                let leader = leader.hands_on();
+                lead(store.clone(), leader, before, wish, load)
+            };
+            read::<V, T, E, _>(store, &self.key, self.wish, false, start).await
+        })
+    }
+}
+
+fn check<V>(store: &Store<V>, wish: &Wish) -> Result<(), Error> {
+    for (what, time) in [
+        ("ttl", wish.ttl),
+        ("negative ttl", wish.negative_ttl),
+        ("load timeout", Some(wish.timeout)),
+        ("soft timeout", wish.soft_timeout),
+    ] {
+        if let Some(time) = time {
+            check_ttl(what, &store.name, time)?;
+        }
+    }
+    check_tags(&store.name, store.control.is_some(), &wish.tags)?;
+    Ok(())
+}
+
+/// What is cached, else what a load brings: this caller's or somebody else's. `start` begins this caller's, and ends when it
+/// has begun or is over; `goes_on` says that it goes on behind the caller's back.
+async fn read<V, T, E, G>(
+    store: &Arc<Store<V>>,
+    key: &Key,
+    wish: Wish,
+    goes_on: bool,
+    start: impl FnOnce(Leader<V>, Before<V>, Wish) -> G,
+) -> Result<T::Answer, LoadError<E>>
+where
+    V: Payload + Send + Sync + 'static,
+    G: Future<Output = ()>,
+    T: IntoLoaded<V>,
+    E: Send + Sync + 'static,
+{
+    check(store, &wish).map_err(LoadError::Cache)?;
+    let mut start = Some(start);
+    loop {
+        let found = match store.look(key).await.map_err(LoadError::Cache)? {
+            Look::Found(found) => found,
+            Look::Nothing(seen) => Found::nothing(seen),
+        };
+        let refreshes =
+            found.age == Age::Revalidated || (found.age == Age::Fresh && found.is_early);
+        let serves = found.age == Age::Fresh || found.age == Age::Revalidated;
+        let answer = T::answer(found.value.clone()).filter(|_| serves && (goes_on || !refreshes));
+        if let Some(answer) = answer {
+            store.count_stale(found.age);
+            if refreshes
+                && let Some(start) = start.take()
+                && let Some(leader) = store.flights.lead(key)
+            {
+                one_more(&store.counts.refreshes);
+                // It begins, and goes on behind our back.
+                start(leader, Before::found(found), wish).await;
+            }
+            return Ok(answer);
+        }
+        let may_fall_back = matches!(found.age, Age::Fresh | Age::Revalidated | Age::Fallback)
+            && found.value.is_some();
+        let mut passenger = match store.flights.board(key) {
+            Seat::Passenger(passenger) => passenger,
+            Seat::Leader(leader, passenger) => {
+                // A leader's flight ends with its own kind of error, and what it brings is its answer; so nobody leads twice.
+                let Some(start) = start.take() else {
+                    return Err(LoadError::Panicked);
+                };
+                Box::pin(start(leader, Before::found(found), wish.clone())).await;
+                passenger
+            }
+        };
+        let soft = wish.soft_timeout.filter(|_| may_fall_back);
+        let landing = match landing(store, key, &mut passenger, soft).await {
+            Landed::Stale(found) => match T::answer(found.value) {
+                Some(answer) => return Ok(answer),
+                None => passenger.landing().await,
+            },
+            Landed::Landing(landing) => landing,
+        };
+        let failed = match landing {
+            // What it brought may be from before an invalidation that this caller knows of; it asks once more.
+            Landing::Value(_, good_for) if passenger.boarded > good_for => continue,
+            Landing::Value(value, _) => match T::answer(value) {
+                Some(answer) => return Ok(answer),
+                None => continue,
+            },
+            // A load of many, which did not have this one; this one asks for itself.
+            Landing::Absent => continue,
+            Landing::Timeout => LoadError::Timeout,
+            Landing::Panicked => LoadError::Panicked,
+            Landing::Cache(error) => LoadError::Cache(error),
+            Landing::Loader(error) => match error.downcast() {
+                Ok(error) => LoadError::Loader(error),
+                // Another call site, whose error is of another type, has loaded; this one asks for itself.
+                Err(_) => continue,
+            },
+        };
+        let fallback = match may_fall_back {
+            true => store.fallback(key).await,
+            false => None,
+        };
+        return fallback
+            .and_then(|found| T::answer(found.value))
+            .ok_or(failed);
+    }
+}
+
+/// How waiting for a flight ended.
+enum Landed<V> {
+    Landing(Landing<V>),
+    /// It takes long, and a stale value stands in for it.
+    Stale(Found<V>),
+}
+
+async fn landing<V>(
+    store: &Arc<Store<V>>,
+    key: &Key,
+    passenger: &mut Passenger<V>,
+    soft: Option<Duration>,
+) -> Landed<V>
+where
+    V: Payload + Send + Sync + 'static,
+{
+    if let Some(soft) = soft
+        && let Err(_late) = tokio::time::timeout(soft, passenger.landing()).await
+        && let Some(found) = store.fallback(key).await
+    {
+        return Landed::Stale(found);
+    }
+    Landed::Landing(passenger.landing().await)
+}
+
+impl<V> Store<V>
+where
+    V: Payload + Send + Sync + 'static,
+{
+    /// A value that stands in for a load that failed or takes long: read once more, because it may have been invalidated since
+    /// it was seen.
+    pub(crate) async fn fallback(self: &Arc<Self>, key: &Key) -> Option<Found<V>> {
+        if self.options.freshness.if_error.is_zero() {
+            return None;
+        }
+        match self.look(key).await {
+            Ok(Look::Found(found)) if found.age != Age::Over => {
+                self.count_stale(found.age);
+                Some(found)
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts that a value was served although it was stale.
+    pub(crate) fn count_stale(&self, age: Age) {
+        if age != Age::Fresh {
+            one_more(&self.counts.stale_served);
+        }
+    }
+}
+
+impl<V, L, H> fmt::Debug for GetOrLoad<'_, V, L, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GetOrLoad({})", self.key)
+    }
+}

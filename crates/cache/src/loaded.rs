@@ -1,0 +1,151 @@
+//! What a load brings.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russet_core::{KeyPart, part};
+
+/// What a load brings, where that is more than a value.
+///
+/// A loader may answer a plain `V`, an `Option<V>` (`None` is that there is no such thing, which is cached too), or this.
+///
+/// ```
+/// use russet_cache::Loaded;
+/// use std::time::Duration;
+///
+/// let short = Loaded::value("busy").ttl(Duration::from_secs(5)).tag("status");
+/// let nobody = Loaded::<&str>::missing();
+/// ```
+#[must_use = "a loader answers it"]
+pub struct Loaded<V> {
+    pub(crate) what: What<V>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) tags: Vec<String>,
+}
+
+pub(crate) enum What<V> {
+    Value(Arc<V>),
+    Missing,
+    NotModified,
+    Uncached(Arc<V>),
+}
+
+impl<V> Loaded<V> {
+    /// A value, which is cached.
+    pub fn value(value: impl Into<Arc<V>>) -> Self {
+        Loaded::new(What::Value(value.into()))
+    }
+
+    /// There is no such thing: cached for the negative TTL, so that who asks for what is not there does not ask the source
+    /// each time.
+    pub fn missing() -> Self {
+        Loaded::new(What::Missing)
+    }
+
+    /// The stale value of the load's [`Cx`](crate::Cx) is still true: it is fresh again, with its tags. Where there was none, the load
+    /// fails.
+    pub fn not_modified() -> Self {
+        Loaded::new(What::NotModified)
+    }
+
+    /// A value for those who wait, which is not cached.
+    pub fn uncached(value: impl Into<Arc<V>>) -> Self {
+        Loaded::new(What::Uncached(value.into()))
+    }
+
+    /// Caches it for so long, instead of what the call or the cache says: between 1 ms and 10 years.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Caches it under a tag, besides those that the call says.
+    pub fn tag<T: KeyPart + ?Sized>(mut self, tag: &T) -> Self {
+        self.tags.push(part(tag));
+        self
+    }
+
+    fn new(what: What<V>) -> Self {
+        Loaded {
+            what,
+            ttl: None,
+            tags: Vec::new(),
+        }
+    }
+}
+
+impl<V> fmt::Debug for Loaded<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.what {
+            What::Value(_) => "Loaded::value",
+            What::Missing => "Loaded::missing",
+            What::NotModified => "Loaded::not_modified",
+            What::Uncached(_) => "Loaded::uncached",
+        })
+    }
+}
+
+/// What a loader of `V` may answer: `V`, `Arc<V>`, `Option<V>`, or [`Loaded<V>`].
+#[diagnostic::on_unimplemented(
+    message = "a loader of `{V}` cannot answer `{Self}`",
+    note = "answer `{V}`, `Option<{V}>`, `Arc<{V}>` or `Loaded<{V}>`, in a `Result`"
+)]
+pub trait IntoLoaded<V>: Send + 'static {
+    /// What the caller gets: `Arc<V>`, or an `Option` of it where the answer may be that there is none.
+    type Answer: Send;
+
+    /// What was brought.
+    fn into_loaded(self) -> Loaded<V>;
+
+    /// What the caller gets of what is cached; nothing where this loader would have brought a value and none is cached.
+    fn answer(cached: Option<Arc<V>>) -> Option<Self::Answer>;
+}
+
+impl<V: Send + Sync + 'static> IntoLoaded<V> for V {
+    type Answer = Arc<V>;
+
+    fn into_loaded(self) -> Loaded<V> {
+        Loaded::value(self)
+    }
+
+    fn answer(cached: Option<Arc<V>>) -> Option<Arc<V>> {
+        cached
+    }
+}
+
+impl<V: Send + Sync + 'static> IntoLoaded<V> for Arc<V> {
+    type Answer = Arc<V>;
+
+    fn into_loaded(self) -> Loaded<V> {
+        Loaded::value(self)
+    }
+
+    fn answer(cached: Option<Arc<V>>) -> Option<Arc<V>> {
+        cached
+    }
+}
+
+impl<V: Send + Sync + 'static> IntoLoaded<V> for Option<V> {
+    type Answer = Option<Arc<V>>;
+
+    fn into_loaded(self) -> Loaded<V> {
+        self.map_or_else(Loaded::missing, Loaded::value)
+    }
+
+    fn answer(cached: Option<Arc<V>>) -> Option<Option<Arc<V>>> {
+        Some(cached)
+    }
+}
+
+impl<V: Send + Sync + 'static> IntoLoaded<V> for Loaded<V> {
+    type Answer = Option<Arc<V>>;
+
+    fn into_loaded(self) -> Loaded<V> {
+        self
+    }
+
+    fn answer(cached: Option<Arc<V>>) -> Option<Option<Arc<V>>> {
+        Some(cached)
+    }
+}

@@ -1,0 +1,80 @@
+-- What the scripts of a cache begin with: the server's clock, and the state that says which of its entries hold.
+-- KEYS     none of its own
+-- ARGV     none of its own
+-- REPLY    none of its own
+-- COST     O(1)
+-- COMMANDS: TIME, GET, SET, UNLINK, ZADD, ZSCORE, PEXPIRE
+
+-- The server's time, in microseconds.
+local function clock()
+    local time = redis.call('TIME')
+    return time[1] * 1000000 + time[2]
+end
+
+-- A number as text: Lua's own way keeps 14 digits.
+local function number(value)
+    return string.format('%.0f', value)
+end
+
+-- The state of KEYS[at]; nothing if it is gone.
+local function state_of(at)
+    local text = redis.call('GET', KEYS[at])
+    if not text then
+        return nil
+    end
+    local epoch, now, floor, gate = string.match(text, '^1 (%d+) (%d+) (%d+) (%d+)$')
+    if not epoch then
+        return nil
+    end
+    return { epoch = tonumber(epoch), now = tonumber(now), floor = tonumber(floor), gate = tonumber(gate) }
+end
+
+local function text_of(state)
+    return '1 ' .. number(state.epoch) .. ' ' .. number(state.now) .. ' ' .. number(state.floor) .. ' ' .. number(state.gate)
+end
+
+-- The tags of an epoch begin with it: where it is missing, some of them are.
+local function begin_tags(at, state, ttl)
+    redis.call('UNLINK', KEYS[at])
+    redis.call('ZADD', KEYS[at], 0, '%e:' .. number(state.epoch))
+    redis.call('PEXPIRE', KEYS[at], ttl)
+end
+
+local function has_tags(at, state)
+    return redis.call('ZSCORE', KEYS[at], '%e:' .. number(state.epoch))
+end
+
+-- A new epoch: no entry of before holds. The state is KEYS[at], its tags are the next key.
+local function begin(at, epoch, now, ttl)
+    local state = { epoch = tonumber(epoch), now = now, floor = 0, gate = 0 }
+    redis.call('SET', KEYS[at], text_of(state), 'PX', ttl)
+    begin_tags(at + 1, state, ttl)
+    return state
+end
+
+-- The state, made if it is gone.
+local function opened(at, epoch, ttl)
+    return state_of(at) or begin(at, epoch, clock(), ttl)
+end
+
+-- The state with a clock that has gone on: by one, or to the server's time. No step of that can set it back.
+local function advanced(at)
+    local state = state_of(at)
+    if state then
+        state.now = math.max(state.now + 1, clock())
+    end
+    return state
+end
+
+local function keep(at, state, ttl)
+    redis.call('SET', KEYS[at], text_of(state), 'PX', ttl)
+    redis.call('PEXPIRE', KEYS[at + 1], ttl)
+end
+
+-- An entry's bytes: head, what it was stored under, and the rest. Without a head the rest is all there is.
+local function entry(head, epoch, stamp, rest)
+    if head == '' then
+        return rest
+    end
+    return head .. struct.pack('>I8I8I8', epoch, stamp, clock()) .. rest
+end

@@ -1,0 +1,156 @@
+//! Storing values.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use russet_codec::Payload;
+use russet_core::{Error, Key};
+
+use crate::insert::Inserted;
+use crate::lease::Lease;
+use crate::pending::Change;
+use crate::stats::one_more;
+use crate::store::{PIPELINE, Store};
+use crate::wire::{self, Entry, Terms};
+
+impl<V> Store<V>
+where
+    V: Payload + Send + Sync + 'static,
+{
+    /// Stores a value for this long, or for the cache's TTL.
+    pub(crate) async fn write(
+        &self,
+        key: &Key,
+        value: &V,
+        ttl: Option<Duration>,
+        tags: Vec<String>,
+    ) -> Result<Inserted, Error> {
+        let began = (Instant::now(), self.pending.now());
+        let terms = self.terms(ttl.unwrap_or(self.options.ttl), tags);
+        let entry = self.entry(key, Some(value), &terms)?;
+        let lives = self.options.freshness.lives(terms.fresh);
+        let reply = self.leases.store(key, entry, lives).await;
+        self.stored(key, reply, began)
+    }
+
+    pub(crate) async fn write_many(
+        &self,
+        values: &[(Key, Arc<V>)],
+        tags: &[String],
+    ) -> Result<Vec<Inserted>, Error> {
+        let mut stored = Vec::with_capacity(values.len());
+        for some in values.chunks(PIPELINE) {
+            let writes = some
+                .iter()
+                .map(|(key, value)| self.write(key, value, None, tags.to_vec()));
+            for written in join_all(writes).await {
+                stored.push(written?);
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Stores what was loaded under a lease, unless something has changed the value meanwhile; whether it holds then, as far as
+    /// is known. Without a value it stores that there is none.
+    pub(crate) async fn fill(
+        &self,
+        lease: &Lease,
+        key: &Key,
+        value: Option<&V>,
+        terms: &Terms,
+    ) -> Result<bool, Error> {
+        let began = (Instant::now(), self.pending.now());
+        let entry = self.entry(key, value, terms)?;
+        // That there is none is never served when it is stale.
+        let lives = match value {
+            Some(_) => self.options.freshness.lives(terms.fresh),
+            None => terms.fresh,
+        };
+        let filled = self.leases.fill(lease, entry.clone(), lives).await;
+        if let Ok((false, _)) = filled {
+            tracing::debug!(target: "russet::cache", cache = %self.name, "the value changed while it was loaded; not stored");
+            return Ok(false);
+        }
+        let state = filled.as_ref().ok().and_then(|(_, state)| state.clone());
+        self.stored(key, filled.map(drop), began)?;
+        self.still_holds(lease, key, &entry, state).await
+    }
+
+    /// Whether what was just stored was invalidated while it was loaded; that is known as soon as it is stored.
+    async fn still_holds(
+        &self,
+        lease: &Lease,
+        key: &Key,
+        entry: &Entry,
+        state: Option<russet_core::Bytes>,
+    ) -> Result<bool, Error> {
+        let (Some(control), Some(under)) = (&self.control, lease.under) else {
+            return Ok(true);
+        };
+        let holds = async {
+            let state = self.state_with(key, state).await?;
+            let head = entry.head_under(under.epoch, under.clock);
+            let shard = control.of(&self.stem, key);
+            control.holds(shard, &head, state.as_ref()).await
+        };
+        match holds.await {
+            Err(error) if self.options.on_outage.hides(&error) => Ok(true),
+            holds => holds,
+        }
+    }
+
+    /// What an entry says of itself, for this TTL.
+    pub(crate) fn terms(&self, ttl: Duration, tags: Vec<String>) -> Terms {
+        Terms {
+            fresh: self.options.freshness.fresh(ttl),
+            load_took: Duration::ZERO,
+            shape: self.shape,
+            tags,
+        }
+    }
+
+    fn entry(&self, key: &Key, value: Option<&V>, terms: &Terms) -> Result<Entry, Error> {
+        let id = self.stem.value_in(key);
+        let bytes = value.map(|value| wire::encode(&self.options.codec, &self.name, id, value));
+        let bytes = bytes
+            .transpose()
+            .map_err(|error| Error::encode(error).on("cache insert", Some(key)))?;
+        let entry = match (&self.control, bytes) {
+            (Some(_), bytes) => wire::entry(terms, bytes.as_deref()),
+            // Plain JSON has no way to say that there is none; nobody stores that.
+            (None, bytes) => wire::bare(bytes.unwrap_or_default()),
+        };
+        if entry.len() > self.options.max_value {
+            let (len, most) = (entry.len(), self.options.max_value);
+            let message = format!(
+                "a value of {len} bytes, where cache {:?} takes {most}; compress values, raise max_value, or keep it elsewhere",
+                self.name
+            );
+            return Err(Error::encode(message).on("cache insert", Some(key)));
+        }
+        Ok(entry)
+    }
+
+    fn stored(
+        &self,
+        key: &Key,
+        reply: Result<(), Error>,
+        (began, point): (Instant, u64),
+    ) -> Result<Inserted, Error> {
+        let (count, name, stored) = match reply {
+            Ok(()) => {
+                // What Redis was to be told of is older than this value.
+                self.pending.settle(&Change::Key(key.clone()), point);
+                (&self.counts.inserted, "stored", Ok(Inserted::Stored))
+            }
+            Err(error) if self.options.on_outage.hides(&error) => {
+                (&self.counts.skipped, "skipped", Ok(Inserted::Skipped))
+            }
+            Err(error) => (&self.counts.errors, "error", Err(error)),
+        };
+        one_more(count);
+        self.operations.insert.record(name, began.elapsed());
+        stored
+    }
+}
