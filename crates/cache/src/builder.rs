@@ -7,8 +7,9 @@ use russet_codec::{Codec, Payload};
 use russet_core::{BuildError, BuildErrorKind, KeyPart, Namespace};
 
 use crate::cache::Cache;
+use crate::coherence::Coherence;
 use crate::freshness::Freshness;
-use crate::keys::KEYS;
+use crate::keys::{CONCERN, KEYS};
 use crate::outage::OnOutage;
 use crate::wire::MOST_TAGS;
 
@@ -28,6 +29,9 @@ use crate::wire::MOST_TAGS;
 /// | [`soft_timeout`](Builder::soft_timeout) | off |
 /// | [`lease`](Builder::lease) | 5 s |
 /// | [`read_deadline`](Builder::read_deadline) | 250 ms |
+/// | [`local`](Builder::local) | off |
+/// | [`local_ttl`](Builder::local_ttl) | the TTL; 1 s with [`Coherence::None`] |
+/// | [`coherence`](Builder::coherence) | [`Coherence::Stream`] |
 /// | [`codec`](Builder::codec) | MessagePack |
 /// | [`schema_version`](Builder::schema_version) | 0 |
 /// | [`max_value`](Builder::max_value) | 1 MiB |
@@ -50,6 +54,10 @@ pub(crate) struct Options {
     pub(crate) soft_timeout: Option<Duration>,
     pub(crate) lease: Duration,
     pub(crate) read_deadline: Duration,
+    /// How many bytes the local tier may have; 0 for none.
+    pub(crate) local: u64,
+    pub(crate) local_ttl: Option<Duration>,
+    pub(crate) coherence: Coherence,
     pub(crate) codec: Codec,
     /// Values stand bare, without a head that could say anything of them.
     pub(crate) is_plain: bool,
@@ -82,6 +90,9 @@ where
                 soft_timeout: None,
                 lease: Duration::from_secs(5),
                 read_deadline: Duration::from_millis(250),
+                local: 0,
+                local_ttl: None,
+                coherence: Coherence::default(),
                 codec: Codec::default(),
                 is_plain: false,
                 schema_version: 0,
@@ -170,6 +181,27 @@ where
         self
     }
 
+    /// Keeps values that are read often in this process's memory, up to so many bytes: `64 << 20`. A read of one of them asks
+    /// nobody. What this process changes it sees at once; what others change it is told, as [`coherence`](Builder::coherence) says.
+    ///
+    /// A value has its bytes in Redis, its key and 128 more; what it takes in memory may differ.
+    pub fn local(mut self, bytes: u64) -> Self {
+        self.options.local = bytes;
+        self
+    }
+
+    /// How long a value is served from memory at most, however long it lives in Redis.
+    pub fn local_ttl(mut self, ttl: Duration) -> Self {
+        self.options.local_ttl = Some(ttl);
+        self
+    }
+
+    /// How the local tier learns what other processes change.
+    pub fn coherence(mut self, coherence: Coherence) -> Self {
+        self.options.coherence = coherence;
+        self
+    }
+
     /// How values are stored: the format, and on demand compression, encryption or plain JSON.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.options.codec = codec;
@@ -235,6 +267,7 @@ where
             BuildError::new(BuildErrorKind::Conflict, message)
         })?;
         let stem = self.ns.stem("cache", &self.name)?;
+        self.check_local(self.ns.on(CONCERN, &stem).is_cluster() && !stem.is_sharded())?;
         self.ns.declare(KEYS, &stem);
         Ok(Cache::new(&self.ns, self.name, stem, self.options))
     }
@@ -273,6 +306,7 @@ impl<K, V> Builder<K, V> {
             (freshness.early > 0.0, "early_refresh"),
             (freshness.sliding, "sliding"),
             (options.schema_version != 0, "schema_version"),
+            (options.local > 0, "local"),
         ];
         let needs_head = needs_head.into_iter().find(|(is_set, _)| *is_set);
         match needs_head {
@@ -284,6 +318,37 @@ impl<K, V> Builder<K, V> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl<K, V> Builder<K, V> {
+    fn check_local(&mut self, is_scattered: bool) -> Result<(), BuildError> {
+        let (options, name) = (&mut self.options, &self.name);
+        if options.local == 0 {
+            return Ok(());
+        }
+        if is_scattered {
+            let message = format!(
+                "cache {name:?} has a local tier on a cluster without shards, where no script can tell of a change; give the namespace shards, or leave the local tier out"
+            );
+            return Err(BuildError::new(BuildErrorKind::Conflict, message));
+        }
+        let ttl = match options.coherence {
+            Coherence::None => {
+                let ttl = options.local_ttl.unwrap_or(Duration::from_secs(1));
+                if ttl > Duration::from_secs(10) {
+                    let message = format!(
+                        "the local ttl of cache {name:?} is {ttl:?}; without coherence it must be at most 10s"
+                    );
+                    return Err(BuildError::new(BuildErrorKind::Limit, message));
+                }
+                ttl
+            }
+            Coherence::Stream | Coherence::PubSub => options.local_ttl.unwrap_or(options.ttl),
+        };
+        check_ttl("local ttl", name, ttl)?;
+        options.local_ttl = Some(ttl);
+        Ok(())
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russet_codec::Payload;
-use russet_core::{Error, FromKeyPart, Key, KeyPart, Namespace, Pace, ServerInfo, Stem, part};
+use russet_core::{
+    Error, FromKeyPart, Key, KeyPart, KeyWriter, Namespace, Pace, ServerInfo, Stem, part,
+};
 
 use crate::builder::{Builder, Options, check_tags, check_ttl};
 use crate::bulk::bulk;
@@ -15,11 +17,12 @@ use crate::error::LoadError;
 use crate::get_or_load::{GetOrLoad, Local};
 use crate::insert::{Insert, Inserted};
 use crate::keys::is_beside;
+use crate::local::Hit;
 use crate::matching::Keys;
 use crate::remove::{Invalidated, Removed};
 use crate::scope::Scope;
 use crate::stats::Stats;
-use crate::store::{Look, Store};
+use crate::store::Store;
 
 /// A named cache of `V` by `K`. Cheap to clone; all clones share loads.
 ///
@@ -72,7 +75,23 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
+        if let Some(hit) = self.look_local(key) {
+            return Ok(hit.value);
+        }
         self.store.read(&self.place(key)).await
+    }
+
+    /// A value in this process's memory; no allocation.
+    #[inline]
+    fn look_local<Q>(&self, key: &Q) -> Option<Hit<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        self.store.local.as_ref()?;
+        let mut writer = KeyWriter::new();
+        self.scope.write(&mut writer, key);
+        self.store.look_local(writer.as_str())
     }
 
     /// The cached values of many keys, in their order. One `MGET`, one for each 128 keys; on a cluster one for each slot.
@@ -90,9 +109,20 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized + 'q,
     {
-        let keys: Vec<Key> = keys.into_iter().map(|key| self.place(key)).collect();
-        let looks = self.store.look_many(&keys).await?.into_iter();
-        Ok(looks.map(Look::fresh).collect())
+        let (mut values, mut asked, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, key) in keys.into_iter().enumerate() {
+            let hit = self.look_local(key);
+            if hit.is_none() {
+                asked.push(self.place(key));
+                places.push(at);
+            }
+            values.push(hit.and_then(|hit| hit.value));
+        }
+        let looks = self.store.look_many(&asked).await?;
+        for (at, look) in places.into_iter().zip(looks) {
+            values[at] = look.fresh();
+        }
+        Ok(values)
     }
 
     /// Stores a value for the cache's TTL, or for another: `users.insert(&7, user).ttl(hour).await?`. One `EVALSHA`.
@@ -250,7 +280,24 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        GetOrLoad::new(&self.store, self.place(key), self.scope.tags(), load)
+        self.or_load(key, load)
+    }
+
+    fn or_load<Q, L, H>(&self, key: &Q, load: L) -> GetOrLoad<'_, V, L, H>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        let freshness = &self.store.options.freshness;
+        let mut hit = self.look_local(key);
+        let is_early = hit.as_ref().is_some_and(|hit| hit.is_early(freshness));
+        if is_early {
+            hit = None;
+        }
+        // A key costs an allocation, which a hit does without; not so where the loader may want to know better.
+        let is_over = hit.as_ref().is_some_and(|hit| hit.value.is_some());
+        let key = (!is_over).then(|| self.place(key));
+        GetOrLoad::new(&self.store, &self.scope, key, hit, is_early, load)
     }
 
     /// As [`get_or_load`](Cache::get_or_load), for a loader that borrows: it runs in its caller's task.
@@ -267,7 +314,7 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        GetOrLoad::new(&self.store, self.place(key), self.scope.tags(), load)
+        self.or_load(key, load)
     }
 
     /// The cached values of many keys, and what `load` brings for the rest, in the keys' order; `None` where it brings nothing.
@@ -333,9 +380,8 @@ where
         let store = &self.store;
         let mut walk = store.server.scan(self.glob(glob), pace)?;
         store.flights.close_all();
-        if let Some(control) = &store.control {
-            Box::pin(control.close_gate()).await?;
-        }
+        let pattern = self.scope.prefix() + glob;
+        Box::pin(store.close_gate(&pattern)).await?;
         let mut removed = 0;
         while let Some(mut page) = Box::pin(walk.next_page()).await? {
             page.retain(|key| !is_beside(&store.stem, key));
@@ -347,6 +393,8 @@ where
                 store.flights.close(key);
             }
         }
+        // Again: what was read meanwhile may be kept in somebody's memory.
+        Box::pin(store.close_gate(&pattern)).await?;
         Ok(removed)
     }
 

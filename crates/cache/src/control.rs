@@ -10,6 +10,7 @@ use russet_core::{Bytes, Error, FromReply as _, Key, Lane, Policy, Reply, Script
 
 use crate::clock::Clock;
 use crate::keys::{self, CLEAR, GATE, INVALIDATE, OPEN, TAGS};
+use crate::lease::token;
 use crate::store::millis;
 use crate::wire::Head;
 
@@ -37,11 +38,15 @@ const KEPT: Duration = Duration::from_mins(1);
 /// key is gone, an epoch begins, and nothing of before holds.
 pub(crate) struct Control {
     lane: Lane,
-    shards: Vec<Shard>,
+    pub(crate) shards: Vec<Shard>,
     by_tag: HashMap<Box<[u8]>, usize>,
     life: Duration,
     /// Whether the state lives where the values do, so that it is read, and asked in scripts, together with them.
     pub(crate) is_beside: bool,
+    /// Where changes are told, and as whose.
+    pub(crate) channel: Key,
+    pub(crate) by: String,
+    most_changes: usize,
     began: Instant,
     /// When it was kept alive last, in seconds.
     kept: AtomicU64,
@@ -49,8 +54,13 @@ pub(crate) struct Control {
 
 /// The control state of a cache, or of one shard of it.
 pub(crate) struct Shard {
+    /// Its place among the shards.
+    pub(crate) at: u16,
+    tag: String,
     pub(crate) state: Key,
-    tags: Key,
+    pub(crate) tags: Key,
+    /// The stream of changes.
+    pub(crate) changes: Key,
     known: Mutex<Known>,
     /// Held by whoever asks for tags: the others then know them as well.
     asking: tokio::sync::Mutex<()>,
@@ -100,27 +110,39 @@ enum Verdict {
 }
 
 impl Control {
-    pub(crate) fn new(lane: Lane, stem: &Stem, cache: &str, ttl: Duration) -> Self {
+    pub(crate) fn new(
+        lane: Lane,
+        stem: &Stem,
+        cache: &str,
+        ttl: Duration,
+        most_changes: usize,
+    ) -> Self {
         let mut tags: Vec<String> = stem.shard_tags().map(str::to_owned).collect();
         if tags.is_empty() {
             tags.push(format!("{{{cache}}}"));
         }
-        let shard = |tag: &String| {
-            let (state, tags) = keys::control(stem, tag);
+        let shard = |(at, tag): (u16, &String)| {
+            let [state, tags, changes] = keys::control(stem, tag);
             Shard {
+                at,
+                tag: tag.clone(),
                 state,
                 tags,
+                changes,
                 known: Mutex::default(),
                 asking: tokio::sync::Mutex::default(),
             }
         };
         let by_tag = tags.iter().enumerate();
         Control {
-            shards: tags.iter().map(shard).collect(),
+            shards: (0..).zip(&tags).map(shard).collect(),
             by_tag: by_tag
                 .map(|(at, tag)| (tag.as_bytes().into(), at))
                 .collect(),
             is_beside: stem.is_sharded() || !lane.is_cluster(),
+            channel: keys::changed(stem),
+            by: token(),
+            most_changes,
             lane,
             life: LEAST_LIFE.max(ttl * 2),
             began: Instant::now(),
@@ -135,9 +157,19 @@ impl Control {
         &self.shards[shard.copied().unwrap_or(0)]
     }
 
-    /// The keys of a script that asks for the control state, and its arguments for that.
-    pub(crate) fn keys<'s>(&self, shard: &'s Shard) -> [&'s Key; 2] {
-        [&shard.state, &shard.tags]
+    /// The shard with this tag.
+    pub(crate) fn tagged(&self, tag: &str) -> Option<&Shard> {
+        self.shards.get(*self.by_tag.get(tag.as_bytes())?)
+    }
+
+    /// What a script is told of how changes are told.
+    pub(crate) fn announcing(&self, shard: &Shard) -> [Bytes; 4] {
+        [
+            Bytes::copy_from_slice(self.channel.as_bytes()),
+            Bytes::copy_from_slice(shard.tag.as_bytes()),
+            Bytes::copy_from_slice(self.by.as_bytes()),
+            self.most_changes.to_string().into(),
+        ]
     }
 
     pub(crate) fn args(&self) -> [Bytes; 2] {
@@ -211,7 +243,7 @@ impl Control {
     pub(crate) async fn open(&self, shard: &Shard, clock: Option<&Clock>) -> Result<State, Error> {
         let reply = self.lane.script::<Vec<Bytes>>(
             &OPEN_SCRIPT,
-            self.keys(shard),
+            [&shard.state, &shard.tags],
             self.args(),
             Policy::Idempotent,
         );
@@ -225,47 +257,52 @@ impl Control {
         shard.must_state_of(text)
     }
 
-    /// Invalidates tags, in all shards. One `EVALSHA` a shard, for each 500 tags.
-    pub(crate) async fn invalidate(&self, tags: &[String]) -> Result<(), Error> {
+    /// Invalidates tags, in all shards; each shard's clock then, for each 500 tags. One `EVALSHA` a shard for them.
+    pub(crate) async fn invalidate(&self, tags: &[String]) -> Result<Vec<(u16, u64)>, Error> {
+        let mut clocks = Vec::new();
         for some in tags.chunks(AT_ONCE) {
-            let args = some
-                .iter()
-                .map(|tag| Bytes::copy_from_slice(tag.as_bytes()));
-            let most = Bytes::from(MOST_TAGS.to_string());
-            let args: Vec<Bytes> = std::iter::once(most).chain(args).collect();
-            self.everywhere(&INVALIDATE_SCRIPT, &args).await?;
+            let told = [some.join(" "), MOST_TAGS.to_string()];
+            let args: Vec<Bytes> = told.iter().chain(some).map(|text| bytes(text)).collect();
+            clocks.extend(self.everywhere(&INVALIDATE_SCRIPT, &args).await?);
         }
-        Ok(())
+        Ok(clocks)
     }
 
     /// Begins a new epoch, in all shards: nothing holds any more. One `EVALSHA` a shard.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
-        self.everywhere(&CLEAR_SCRIPT, &[]).await
+        self.everywhere(&CLEAR_SCRIPT, &[]).await.map(drop)
     }
 
-    /// Keeps what is being loaded now from being stored. One `EVALSHA` a shard. Where the store cannot ask that, nothing that was
-    /// stored before holds any more.
-    pub(crate) async fn close_gate(&self) -> Result<(), Error> {
+    /// Keeps what is being loaded now from being stored, and tells a pattern of keys that are being removed. One `EVALSHA` a
+    /// shard. Where the store cannot ask that, nothing that was stored before holds any more.
+    pub(crate) async fn close_gate(&self, pattern: &str) -> Result<(), Error> {
         let which = if self.is_beside { "gate" } else { "floor" };
-        self.everywhere(&GATE_SCRIPT, &[Bytes::from_static(which.as_bytes())])
+        self.everywhere(&GATE_SCRIPT, &[bytes(pattern), bytes(which)])
             .await
+            .map(drop)
     }
 
-    async fn everywhere(&self, script: &'static Script, args: &[Bytes]) -> Result<(), Error> {
+    async fn everywhere(
+        &self,
+        script: &'static Script,
+        args: &[Bytes],
+    ) -> Result<Vec<(u16, u64)>, Error> {
         let all = self.shards.iter().map(async |shard| {
-            let args: Vec<Bytes> = self
-                .args()
-                .into_iter()
-                .chain(args.iter().cloned())
-                .collect();
+            let announcing = self.announcing(shard);
+            let args = args.iter().cloned();
+            let args = self.args().into_iter().chain(announcing).chain(args);
+            let args: Vec<Bytes> = args.collect();
+            // Nobody can follow where the state lives in another slot than the values.
+            let changes = self.is_beside.then_some(&shard.changes);
+            let keys = [&shard.state, &shard.tags].into_iter().chain(changes);
             // Twice is as good as once: the clock goes on twice.
-            let reply =
-                self.lane
-                    .script::<Bytes>(script, self.keys(shard), args, Policy::Idempotent);
+            let reply = self
+                .lane
+                .script::<Bytes>(script, keys, args, Policy::Idempotent);
             let text = Box::pin(reply).await?;
-            shard.must_state_of(&text).map(drop)
+            Ok((shard.at, shard.must_state_of(&text)?.clock))
         });
-        try_join_all(all).await.map(drop)
+        try_join_all(all).await
     }
 
     /// Keeps the state from being the coldest key there is, once a minute.
@@ -399,6 +436,10 @@ impl Shard {
 )]
 fn to_clock(reply: Reply) -> Result<u64, Error> {
     Ok(f64::from_reply(reply)? as u64)
+}
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// A number that no other epoch has: of 52 random bits, which a script can count.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use russet_codec::Payload;
@@ -15,6 +16,8 @@ use crate::flight::{Landing, Leader, Passenger, Seat};
 use crate::freshness::Age;
 use crate::load::{Before, Cx, Wish, lead};
 use crate::loaded::IntoLoaded;
+use crate::local::Hit;
+use crate::scope::Scope;
 use crate::stats::one_more;
 use crate::store::{Found, Look, Store};
 
@@ -23,7 +26,11 @@ use crate::store::{Found, Look, Store};
 #[must_use = "a read does nothing until it is awaited"]
 pub struct GetOrLoad<'c, V, L, H = Spawned> {
     store: &'c Arc<Store<V>>,
-    key: Key,
+    scope: &'c Scope,
+    /// Nothing where the value was in memory.
+    key: Option<Key>,
+    hit: Option<Hit<V>>,
+    is_early: bool,
     wish: Wish,
     load: L,
     how: PhantomData<H>,
@@ -43,17 +50,27 @@ impl<'c, V, L, H> GetOrLoad<'c, V, L, H>
 where
     V: Payload + Send + Sync + 'static,
 {
-    pub(crate) fn new(store: &'c Arc<Store<V>>, key: Key, tags: Vec<String>, load: L) -> Self {
+    pub(crate) fn new(
+        store: &'c Arc<Store<V>>,
+        scope: &'c Scope,
+        key: Option<Key>,
+        hit: Option<Hit<V>>,
+        is_early: bool,
+        load: L,
+    ) -> Self {
         let wish = Wish {
             ttl: None,
             negative_ttl: None,
-            tags,
+            tags: Vec::new(),
             timeout: store.options.load_timeout,
             soft_timeout: store.options.soft_timeout,
         };
         GetOrLoad {
             store,
+            scope,
             key,
+            hit,
+            is_early,
             wish,
             load,
             how: PhantomData,
@@ -111,17 +128,25 @@ where
     E: Send + Sync + 'static,
 {
     type Output = Result<T::Answer, LoadError<E>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+    type IntoFuture = Loading<'c, T::Answer, E>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (store, load) = (self.store, self.load);
-            let start = move |leader, before, wish| {
-                tokio::spawn(lead(store.clone(), leader, before, wish, load));
-                std::future::ready(())
-            };
-            read::<V, T, E, _>(store, &self.key, self.wish, true, start).await
-        })
+    fn into_future(mut self) -> Self::IntoFuture {
+        match self.answer::<T>() {
+            Ok(answer) => Loading(State::Answer(Some(answer))),
+            Err(key) => Loading(State::Future(Box::pin(async move {
+                let (store, load) = (self.store, self.load);
+                let start = move |leader, before, wish| {
+                    tokio::spawn(lead(store.clone(), leader, before, wish, load));
+                    std::future::ready(())
+                };
+                self.wish.tags.extend(self.scope.tags());
+                let how = How {
+                    is_early: self.is_early,
+                    goes_on: true,
+                };
+                read::<V, T, E, _>(store, &key, self.wish, how, start).await
+            }))),
+        }
     }
 }
 
@@ -134,18 +159,79 @@ where
     E: Send + Sync + 'static,
 {
     type Output = Result<T::Answer, LoadError<E>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+    type IntoFuture = Loading<'c, T::Answer, E>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (store, load) = (self.store, self.load);
-            let start = move |leader: Leader<V>, before, wish| {
-                let leader = leader.hands_on();
-                lead(store.clone(), leader, before, wish, load)
-            };
-            read::<V, T, E, _>(store, &self.key, self.wish, false, start).await
-        })
+    fn into_future(mut self) -> Self::IntoFuture {
+        match self.answer::<T>() {
+            Ok(answer) => Loading(State::Answer(Some(answer))),
+            Err(key) => Loading(State::Future(Box::pin(async move {
+                let (store, load) = (self.store, self.load);
+                let start = move |leader: Leader<V>, before, wish| {
+                    let leader = leader.hands_on();
+                    lead(store.clone(), leader, before, wish, load)
+                };
+                self.wish.tags.extend(self.scope.tags());
+                let how = How {
+                    is_early: self.is_early,
+                    goes_on: false,
+                };
+                read::<V, T, E, _>(store, &key, self.wish, how, start).await
+            }))),
+        }
     }
+}
+
+impl<V, L, H> GetOrLoad<'_, V, L, H> {
+    /// The answer, if it was in memory; else the key to ask Redis for.
+    fn answer<T: IntoLoaded<V>>(&mut self) -> Result<T::Answer, Key> {
+        let hit = self.hit.take();
+        match hit.and_then(|hit| T::answer(hit.value)) {
+            Some(answer) => Ok(answer),
+            // There is a key, unless there was a value, which is an answer to everybody.
+            None => Err(self.key.take().unwrap_or_else(|| Key::raw(Vec::new()))),
+        }
+    }
+}
+
+/// A read under way; what a [`GetOrLoad`] becomes when it is awaited. A value in memory is there at once, without an allocation.
+#[must_use = "a read does nothing until it is awaited"]
+pub struct Loading<'c, A, E>(State<'c, A, E>);
+
+type Reading<'c, A, E> = Pin<Box<dyn Future<Output = Result<A, LoadError<E>>> + Send + 'c>>;
+
+enum State<'c, A, E> {
+    Answer(Option<A>),
+    Future(Reading<'c, A, E>),
+}
+
+impl<A: Unpin, E> Future for Loading<'_, A, E> {
+    type Output = Result<A, LoadError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Answer(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                // Polled once more than a future may be.
+                None => Poll::Pending,
+            },
+            State::Future(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<A, E> fmt::Debug for Loading<'_, A, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Loading")
+    }
+}
+
+/// How a read goes about it.
+#[derive(Clone, Copy)]
+struct How {
+    /// The value in memory is to be loaded anew although it is fresh.
+    is_early: bool,
+    /// A load goes on behind its caller's back.
+    goes_on: bool,
 }
 
 fn check<V>(store: &Store<V>, wish: &Wish) -> Result<(), Error> {
@@ -164,12 +250,12 @@ fn check<V>(store: &Store<V>, wish: &Wish) -> Result<(), Error> {
 }
 
 /// What is cached, else what a load brings: this caller's or somebody else's. `start` begins this caller's, and ends when it
-/// has begun or is over; `goes_on` says that it goes on behind the caller's back.
+/// has begun or is over.
 async fn read<V, T, E, G>(
     store: &Arc<Store<V>>,
     key: &Key,
     wish: Wish,
-    goes_on: bool,
+    how: How,
     start: impl FnOnce(Leader<V>, Before<V>, Wish) -> G,
 ) -> Result<T::Answer, LoadError<E>>
 where
@@ -185,10 +271,11 @@ where
             Look::Found(found) => found,
             Look::Nothing(seen) => Found::nothing(seen),
         };
-        let refreshes =
-            found.age == Age::Revalidated || (found.age == Age::Fresh && found.is_early);
+        let is_early = found.age == Age::Fresh && (found.is_early || how.is_early);
+        let refreshes = found.age == Age::Revalidated || is_early;
         let serves = found.age == Age::Fresh || found.age == Age::Revalidated;
-        let answer = T::answer(found.value.clone()).filter(|_| serves && (goes_on || !refreshes));
+        let answer =
+            T::answer(found.value.clone()).filter(|_| serves && (how.goes_on || !refreshes));
         if let Some(answer) = answer {
             store.count_stale(found.age);
             if refreshes
@@ -304,6 +391,9 @@ where
 
 impl<V, L, H> fmt::Debug for GetOrLoad<'_, V, L, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GetOrLoad({})", self.key)
+        match &self.key {
+            Some(key) => write!(f, "GetOrLoad({key})"),
+            None => f.write_str("GetOrLoad(in memory)"),
+        }
     }
 }

@@ -6,7 +6,6 @@ use russet_core::{Concern, Key, KeySpec, KeyTtl, KeyType, KeyWriter, Stem};
 pub const CONCERN: Concern = Concern::new("cache", "CACHE_REDIS_URL");
 
 pub(crate) const INCREMENT: &str = include_str!("scripts/increment.lua");
-pub(crate) const REMOVE: &str = include_str!("scripts/remove.lua");
 pub(crate) const RELEASE: &str = include_str!("scripts/release.lua");
 pub(crate) const RENEW: &str = include_str!("scripts/renew.lua");
 
@@ -24,6 +23,8 @@ pub(crate) const ACQUIRE: &str = with_control!("", "scripts/acquire.lua");
 pub(crate) const FILL: &str = with_control!("", "scripts/fill.lua");
 pub(crate) const STORE: &str = with_control!("", "scripts/store.lua");
 pub(crate) const EXTEND: &str = with_control!("", "scripts/extend.lua");
+pub(crate) const REMOVE: &str = with_control!("#!lua flags=allow-oom\n", "scripts/remove.lua");
+pub(crate) const FOLLOW: &str = with_control!("#!lua flags=allow-oom\n", "scripts/follow.lua");
 pub(crate) const OPEN: &str = with_control!("#!lua flags=allow-oom\n", "scripts/open.lua");
 pub(crate) const INVALIDATE: &str =
     with_control!("#!lua flags=allow-oom\n", "scripts/invalidate.lua");
@@ -89,6 +90,28 @@ pub const KEYS: &[KeySpec] = &[
     KeySpec::new(
         "cache",
         STEM,
+        "%changes:{{shard}}",
+        KeyType::Stream,
+        KeyTtl::Seconds(600),
+        "The last changes, for processes that keep values in their memory; there while one of them follows.",
+    )
+    .owner("cache")
+    .scripts(&[
+        FILL, STORE, REMOVE, EXTEND, INVALIDATE, CLEAR, GATE, FOLLOW,
+    ]),
+    KeySpec::new(
+        "cache",
+        STEM,
+        "%changed",
+        KeyType::Channel,
+        KeyTtl::Persistent,
+        "The changes as they happen: `1 <shard> <id> <by> <change>`.",
+    )
+    .owner("cache")
+    .commands(&["PUBLISH"]),
+    KeySpec::new(
+        "cache",
+        STEM,
         "%wake",
         KeyType::Channel,
         KeyTtl::Persistent,
@@ -117,8 +140,8 @@ pub(crate) fn lease(stem: &Stem, key: &Key) -> Key {
     writer.finish(literal)
 }
 
-/// The key of what says which entries hold, and of the tags; one each for a cache, or for a shard of it.
-pub(crate) fn control(stem: &Stem, tag: &str) -> (Key, Key) {
+/// The keys of what says which entries hold, of the tags, and of the changes; one each for a cache, or for a shard of it.
+pub(crate) fn control(stem: &Stem, tag: &str) -> [Key; 3] {
     let key = |name| {
         let mut writer = KeyWriter::new();
         writer.text(stem.as_str());
@@ -127,14 +150,14 @@ pub(crate) fn control(stem: &Stem, tag: &str) -> (Key, Key) {
         writer.text(tag);
         writer.finish(literal)
     };
-    (key(":%control:"), key(":%tags:"))
+    [":%control:", ":%tags:", ":%changes:"].map(key)
 }
 
 /// Whether a key that a walk found is none of a value: a glob such as `*` matches those too.
 pub(crate) fn is_beside(stem: &Stem, key: &Key) -> bool {
     let behind = key.as_bytes().get(stem.as_str().len()..);
     behind.is_some_and(|behind| {
-        [&b":%lease:"[..], b":%control:", b":%tags:"]
+        [&b":%lease:"[..], b":%control:", b":%tags:", b":%changes:"]
             .iter()
             .any(|name| behind.starts_with(name))
     })
@@ -142,9 +165,18 @@ pub(crate) fn is_beside(stem: &Stem, key: &Key) -> bool {
 
 /// The channel on which those who wait for a value are woken.
 pub(crate) fn wake(stem: &Stem) -> Key {
+    channel(stem, ":%wake")
+}
+
+/// The channel on which changes are told.
+pub(crate) fn changed(stem: &Stem) -> Key {
+    channel(stem, ":%changed")
+}
+
+fn channel(stem: &Stem, name: &str) -> Key {
     let mut writer = KeyWriter::new();
     writer.text(stem.as_str());
-    writer.text(":%wake");
+    writer.text(name);
     let literal = writer.len();
     writer.finish(literal)
 }

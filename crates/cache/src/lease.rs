@@ -149,7 +149,7 @@ impl Leases {
             life,
         ];
         let keys = [&lease.key, &lease.lease];
-        let keys = keys.into_iter().chain(self.beside(&lease.key));
+        let keys = keys.into_iter().chain(self.beside(&lease.key).take(2));
         // Sent again after a lost reply, it finds its own token.
         let reply = self
             .lane
@@ -182,11 +182,23 @@ impl Leases {
         Ok(Answer::Held(Duration::from_millis(left)))
     }
 
-    /// The keys of the control state, where they live in the value's slot.
+    /// The keys of the control state, of its tags and of the changes, where they live in the value's slot.
     fn beside<'s>(&'s self, key: &Key) -> impl Iterator<Item = &'s Key> {
         let control = self.control.as_ref().filter(|control| control.is_beside);
-        let keys = control.map(|control| control.keys(control.of(&self.stem, key)));
+        let shard = control.map(|control| control.of(&self.stem, key));
+        let keys = shard.map(|shard| [&shard.state, &shard.tags, &shard.changes]);
         keys.into_iter().flatten()
+    }
+
+    /// What a script is told of how it tells that a value has changed.
+    fn announcing(&self, key: &Key) -> [Bytes; 5] {
+        let Some(control) = &self.control else {
+            return Default::default();
+        };
+        let [channel, tag, by, most] = control.announcing(control.of(&self.stem, key));
+        let mut change = vec![b'k'];
+        change.extend_from_slice(self.stem.value_in(key));
+        [channel, tag, by, most, change.into()]
     }
 
     /// The control state where it lives in another slot than the value: read by a call of its own, at the same time or before.
@@ -219,6 +231,7 @@ impl Leases {
             stamp.to_string().into(),
             entry.rest,
         ];
+        let args = args.into_iter().chain(self.announcing(&lease.key));
         let keys = [&lease.key, &lease.lease];
         let keys = keys.into_iter().chain(self.beside(&lease.key));
         // Not sent again after a lost reply: it would find the lease gone and say that nothing was stored.
@@ -232,7 +245,7 @@ impl Leases {
     }
 
     /// Has an entry count as fresh for this long from now on, and live for so long, if it is still the one that was seen; whether
-    /// it was.
+    /// it was. `tells` whether those are told who keep it in their memory: where it may end earlier than they think.
     pub(crate) async fn extend(
         &self,
         key: &Key,
@@ -240,6 +253,7 @@ impl Leases {
         flags: u8,
         fresh: Duration,
         lives: Option<Duration>,
+        tells: bool,
     ) -> Result<bool, Error> {
         let args = [
             seen.clone(),
@@ -247,9 +261,12 @@ impl Leases {
             number(fresh),
             lives.map(number).unwrap_or_default(),
         ];
+        let args = args.into_iter().chain(self.announcing(key));
+        let changes = self.beside(key).skip(2).filter(|_| tells);
+        let keys = std::iter::once(key).chain(changes);
         let reply = self
             .lane
-            .script(&EXTEND_SCRIPT, [key], args, Policy::Idempotent);
+            .script(&EXTEND_SCRIPT, keys, args, Policy::Idempotent);
         Box::pin(reply).await
     }
 
@@ -301,8 +318,8 @@ impl Leases {
         Box::pin(reply).await
     }
 
-    /// Stores a value, and ends the lease of whoever loads it.
-    pub(crate) async fn store(&self, key: &Key, entry: Entry, ttl: Duration) -> Result<(), Error> {
+    /// Stores a value, and ends the lease of whoever loads it; the stamp of its entry.
+    pub(crate) async fn store(&self, key: &Key, entry: Entry, ttl: Duration) -> Result<u64, Error> {
         let lease = self.of(key);
         let [epoch, life] = match (&self.control, self.apart(key).await?) {
             (_, Some(state)) => [state.epoch, state.clock].map(|number| number.to_string().into()),
@@ -318,20 +335,23 @@ impl Leases {
             life,
             entry.rest,
         ];
+        let args = args.into_iter().chain(self.announcing(key));
         let keys = [key, &lease].into_iter().chain(self.beside(key));
         let reply = self
             .lane
-            .script::<bool>(&STORE_SCRIPT, keys, args, Policy::Idempotent);
-        Box::pin(reply).await.map(drop)
+            .script(&STORE_SCRIPT, keys, args, Policy::Idempotent);
+        Box::pin(reply).await
     }
 
     /// Removes a value, and ends the lease of whoever loads it; whether there was a value.
     pub(crate) async fn remove(&self, key: &Key) -> Result<bool, Error> {
         let lease = self.of(key);
         let args = [self.channel(), bytes(key)];
+        let args = args.into_iter().chain(self.announcing(key));
+        let keys = [key, &lease].into_iter().chain(self.beside(key).skip(2));
         let reply = self
             .lane
-            .script(&REMOVE_SCRIPT, [key, &lease], args, Policy::Idempotent);
+            .script(&REMOVE_SCRIPT, keys, args, Policy::Idempotent);
         Box::pin(reply).await
     }
 
@@ -363,7 +383,7 @@ fn number(time: Duration) -> Bytes {
 }
 
 /// A text that no other load in the world has.
-fn token() -> String {
+pub(crate) fn token() -> String {
     /// What the hasher of this process was seeded with: 128 random bits.
     static PROCESS: LazyLock<(u64, u64)> = LazyLock::new(|| {
         let seed = || RandomState::new().build_hasher().finish();

@@ -177,7 +177,7 @@ async fn settle<V: Payload + Send + Sync + 'static>(
         ..store.terms(ttl, tags)
     };
     leader.reaches(Boarded::Storing);
-    let holds = lease.fill(leader.key(), value.as_deref(), &terms).await;
+    let holds = lease.fill(leader.key(), value.as_ref(), &terms).await;
     Ok(Landing::Value(value, good_for(holds)))
 }
 
@@ -227,7 +227,7 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
     }
 
     /// Stores what was loaded; whether that holds then, as far as is known.
-    pub(crate) async fn fill(mut self, key: &Key, value: Option<&V>, terms: &Terms) -> bool {
+    pub(crate) async fn fill(mut self, key: &Key, value: Option<&Arc<V>>, terms: &Terms) -> bool {
         let Some(lease) = self.lease.take() else {
             return true;
         };
@@ -248,10 +248,10 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
         let freshness = &self.store.options.freshness;
         if !freshness.if_error.is_zero() && before.stale.is_some() {
             let flags = Head::flags(false, true);
-            let kept = self
-                .store
-                .leases
-                .extend(key, &before.seen, flags, freshness.throttle, None);
+            let kept =
+                self.store
+                    .leases
+                    .extend(key, &before.seen, flags, freshness.throttle, None, false);
             if let Err(error) = kept.await {
                 tracing::debug!(target: "russet::cache", cache = %self.store.name, %error, "a stale value was not kept in use");
             }

@@ -93,7 +93,7 @@ impl<V> fmt::Debug for Loaded<V> {
 )]
 pub trait IntoLoaded<V>: Send + 'static {
     /// What the caller gets: `Arc<V>`, or an `Option` of it where the answer may be that there is none.
-    type Answer: Send;
+    type Answer: Send + Unpin;
 
     /// What was brought.
     fn into_loaded(self) -> Loaded<V>;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use russet_codec::Payload;
 use russet_core::{Bytes, Command, Error, ErrorKind, FromReply as _, Key, Policy};
 
@@ -26,6 +27,7 @@ where
                 .map(|()| Removed::Queued),
             Err(error) => Err(error),
         };
+        self.changed(key);
         let (count, name) = match removed {
             Ok(Removed::Queued) => (&self.counts.queued, "queued"),
             Ok(Removed::Absent) => (&self.counts.removed, "absent"),
@@ -49,6 +51,18 @@ where
         };
         let began = Instant::now();
         let reply = control.invalidate(&tags).await;
+        if let Some(local) = &self.local {
+            match &reply {
+                Ok(clocks) => {
+                    for (shard, clock) in clocks {
+                        let tags = tags.iter().map(String::as_str);
+                        local.tags_changed(*shard, *clock, tags);
+                    }
+                }
+                Err(_) => local.flush(),
+            }
+        }
+        let reply = reply.map(drop);
         let changes = tags.into_iter().map(Change::Tag);
         self.invalidated(reply, changes, began)
     }
@@ -60,6 +74,9 @@ where
         };
         let began = Instant::now();
         let reply = control.clear().await;
+        if let Some(local) = &self.local {
+            local.flush();
+        }
         self.invalidated(reply, [Change::All], began)
     }
 
@@ -135,21 +152,13 @@ where
     async fn tell(&self, changes: &[Change]) -> bool {
         let began = self.pending.now();
         let keys = changes.iter().filter_map(|change| match change {
-            Change::Key(key) => Some((change, key)),
+            Change::Key(key) => Some(async move { (change, self.leases.remove(key).await) }),
             Change::Tag(_) | Change::All => None,
         });
-        let (keys, deletes): (Vec<&Change>, Vec<Command>) = keys
-            .map(|(change, key)| {
-                let delete = Command::new("DEL").key(key).key(&self.leases.of(key));
-                (change, delete)
-            })
-            .unzip();
-        let mut told: Vec<(&Change, Result<(), Error>)> = Vec::new();
-        if !deletes.is_empty() {
-            let replies = self.lane.pipeline(&deletes, Policy::Idempotent).await;
-            let replies = replies.into_iter().map(|reply| reply.map(drop));
-            told.extend(keys.into_iter().zip(replies));
-        }
+        let removed = join_all(keys).await.into_iter();
+        let mut told: Vec<(&Change, Result<(), Error>)> = removed
+            .map(|(change, reply)| (change, reply.map(drop)))
+            .collect();
         let tags: Vec<(&Change, &String)> = changes
             .iter()
             .filter_map(|change| match change {
@@ -160,7 +169,7 @@ where
         if let Some(control) = &self.control {
             if !tags.is_empty() {
                 let names: Vec<String> = tags.iter().map(|(_, tag)| (*tag).clone()).collect();
-                let reply = control.invalidate(&names).await;
+                let reply = control.invalidate(&names).await.map(drop);
                 told.extend(tags.iter().map(|(change, _)| (*change, reply.clone())));
             }
             if let Some(all) = changes.iter().find(|change| **change == Change::All) {
@@ -180,6 +189,17 @@ where
             }
         }
         is_away
+    }
+
+    /// Keeps what is being loaded from being stored, and forgets, here and elsewhere, what a pattern names.
+    pub(crate) async fn close_gate(&self, pattern: &str) -> Result<(), Error> {
+        if let Some(control) = &self.control {
+            control.close_gate(pattern).await?;
+        }
+        if let Some(local) = &self.local {
+            local.changed_matching(pattern);
+        }
+        Ok(())
     }
 
     /// Removes keys that were found, and ends the leases of who loads them; how many there were.

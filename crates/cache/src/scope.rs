@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use russet_core::{Key, KeyPart, PartShape, PartWriter, Stem, part};
+use russet_core::{Key, KeyPart, KeyWriter, PartShape, PartWriter, Stem, part};
 
 /// Which part of a cache a handle is of: all of it, or a scope, perhaps within another.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +49,14 @@ impl Scope {
         match &self.0 {
             None => stem.key(key),
             Some(of) => stem.key(&Within(&of.names, key)),
+        }
+    }
+
+    /// The part of the key behind the stem.
+    pub(crate) fn write<Q: KeyPart + ?Sized>(&self, writer: &mut KeyWriter, key: &Q) {
+        match &self.0 {
+            None => writer.value(key),
+            Some(of) => writer.value(&Within(&of.names, key)),
         }
     }
 

@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::striped::Striped;
+
 /// What a cache has done in this process since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Reads that found a value.
+    /// Reads that found a value, in memory or in Redis.
     pub hits: u64,
+    /// Those of them that found it in this process's memory, also where it is known that there is none.
+    pub hits_local: u64,
     /// Reads that found it known that there is no value.
     pub hits_missing: u64,
     /// Reads that found none.
@@ -102,6 +106,8 @@ impl Outcome {
 /// The counts behind [`Stats`].
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
+    pub(crate) local: Striped,
+    pub(crate) local_missing: AtomicU64,
     hits: AtomicU64,
     missing: AtomicU64,
     stale: AtomicU64,
@@ -144,8 +150,9 @@ impl Counts {
     pub(crate) fn stats(&self) -> Stats {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Stats {
-            hits: count(&self.hits),
-            hits_missing: count(&self.missing),
+            hits: count(&self.hits) + self.local.sum(),
+            hits_local: self.local.sum() + count(&self.local_missing),
+            hits_missing: count(&self.missing) + count(&self.local_missing),
             misses: Misses {
                 absent: count(&self.absent),
                 stale: count(&self.stale),

@@ -1,22 +1,27 @@
 //! What the handle stands on: reading entries, and telling whether they hold.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use russet_codec::{DecodeError, Payload};
 use russet_core::{
     Bytes, Command, Error, Getter, Key, Lane, Namespace, Operation, Policy, Reply, Server, Stem,
+    Tally,
 };
+use tokio::task::JoinHandle;
 
 use crate::builder::Options;
 use crate::clock::Clock;
+use crate::coherence::Coherence;
 use crate::control::Control;
 use crate::flight::Flights;
+use crate::follow::Follower;
 use crate::freshness::Age;
 use crate::keys::CONCERN;
 use crate::lease::{Lease, Leases, Taken};
+use crate::local::{Hit, Local, Offer, Ticket};
 use crate::pending::Pending;
 use crate::stats::{Counts, Outcome, one_more};
 use crate::wire::{self, Head, SEEN};
@@ -35,6 +40,9 @@ pub(crate) struct Store<V> {
     pub(crate) options: Options,
     pub(crate) flights: Arc<Flights<V>>,
     pub(crate) leases: Leases,
+    /// None in a cache without one.
+    pub(crate) local: Option<Arc<Local<V>>>,
+    following: OnceLock<Following>,
     /// None in a cache whose entries have no head.
     pub(crate) control: Option<Arc<Control>>,
     pub(crate) clock: Arc<Clock>,
@@ -78,6 +86,7 @@ pub(crate) enum Leased<V> {
 
 pub(crate) struct Operations {
     get: Operation,
+    local: Tally,
     pub(crate) insert: Operation,
     pub(crate) remove: Operation,
     pub(crate) invalidate: Operation,
@@ -86,6 +95,15 @@ pub(crate) struct Operations {
 /// A value's bytes, and the control state of that moment.
 type Read = (Option<Bytes>, Option<Bytes>);
 
+/// The task that follows what others change; it ends with the cache.
+struct Following(JoinHandle<()>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl<V> Store<V>
 where
     V: Payload + Send + Sync + 'static,
@@ -93,14 +111,32 @@ where
     pub(crate) fn new(ns: &Namespace, name: String, stem: Stem, options: Options) -> Self {
         let lane = ns.on(CONCERN, &stem);
         let operation = |name| Operation::new(CONCERN, ns, &stem, name);
-        let control = (!options.is_plain)
-            .then(|| Arc::new(Control::new(lane.clone(), &stem, &name, options.ttl)));
+        let control = (!options.is_plain).then(|| {
+            let changes = options.coherence.changes();
+            Arc::new(Control::new(
+                lane.clone(),
+                &stem,
+                &name,
+                options.ttl,
+                changes,
+            ))
+        });
+        let local = control.as_ref().filter(|_| options.local > 0);
+        let local = local.map(|control| {
+            let ttl = options.local_ttl.unwrap_or(options.ttl);
+            let local = Local::new(options.local, ttl, control.shards.len());
+            if options.coherence == Coherence::None {
+                local.is_always_sure();
+            }
+            Arc::new(local)
+        });
         let clock = Arc::new(Clock::new());
         Store {
             server: ns.server(CONCERN, &stem),
             reads: lane.clone().deadline(options.read_deadline).getter(),
             quick: lane.clone().deadline(options.read_deadline),
             operations: Operations {
+                local: operation("get").tally("local"),
                 get: operation("get"),
                 insert: operation("insert"),
                 remove: operation("remove"),
@@ -114,6 +150,8 @@ where
                 control.clone(),
                 clock.clone(),
             ),
+            local,
+            following: OnceLock::new(),
             control,
             clock,
             lane,
@@ -142,17 +180,61 @@ where
             tokio::task::coop::consume_budget().await;
             return Ok(Look::Nothing(Bytes::new()));
         }
+        let ticket = self.ticket(key);
         let read = if self.must_ask_time(began) {
             join(self.bytes(key), self.ask_time()).await.0
         } else {
             self.bytes(key).await
         };
-        self.received(key, read, began).await
+        self.received(key, ticket, read, began).await
+    }
+
+    /// A value in this process's memory.
+    #[inline]
+    pub(crate) fn look_local(&self, part: &str) -> Option<Hit<V>> {
+        let local = self.local.as_ref()?;
+        let hit = local.get(part, Instant::now())?;
+        match hit.value {
+            Some(_) => self.counts.local.one_more(),
+            None => one_more(&self.counts.local_missing),
+        }
+        self.operations.local.one_more();
+        tracing::debug!(target: "russet::cache", cache = %self.name, outcome = "local", "read");
+        Some(hit)
+    }
+
+    /// The part of a key that names it in the local tier.
+    pub(crate) fn part<'k>(&self, key: &'k Key) -> &'k str {
+        // Keys of ours are text.
+        std::str::from_utf8(self.stem.value_in(key)).unwrap_or_default()
+    }
+
+    /// The state of a key before Redis is asked for it, where there is a local tier to keep the answer.
+    pub(crate) fn ticket(&self, key: &Key) -> Option<Ticket> {
+        let (local, control) = (self.local.as_ref()?, self.control.as_ref()?);
+        if self.options.coherence != Coherence::None {
+            self.following.get_or_init(|| {
+                let server = self.server.clone();
+                let follower =
+                    Follower::new(server, self.lane.clone(), control.clone(), local.clone());
+                Following(tokio::spawn(follower.run()))
+            });
+        }
+        let shard = control.of(&self.stem, key);
+        Some(local.ticket(self.part(key), shard.at))
+    }
+
+    /// A key was changed here.
+    pub(crate) fn changed(&self, key: &Key) {
+        if let Some(local) = &self.local {
+            local.changed(self.part(key));
+        }
     }
 
     /// What stands for many keys.
     pub(crate) async fn look_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Look<V>>, Error> {
         let began = Instant::now();
+        let tickets: Vec<_> = keys.iter().map(|key| self.ticket(key)).collect();
         let all = self.bytes_of_all(keys);
         let read = if self.must_ask_time(began) {
             join(all, self.ask_time()).await.0
@@ -160,12 +242,12 @@ where
             all.await
         };
         let mut looks = Vec::with_capacity(keys.len());
-        for (key, read) in keys.iter().zip(read) {
+        for ((key, ticket), read) in keys.iter().zip(tickets).zip(read) {
             looks.push(if self.pending.has(key) {
                 self.note(Outcome::Invalidated, began);
                 Look::Nothing(Bytes::new())
             } else {
-                self.received(key, read, began).await?
+                self.received(key, ticket, read, began).await?
             });
         }
         Ok(looks)
@@ -228,18 +310,22 @@ where
     async fn received(
         self: &Arc<Self>,
         key: &Key,
+        ticket: Option<Ticket>,
         read: Result<Read, Error>,
         began: Instant,
     ) -> Result<Look<V>, Error> {
         let opened = match read {
-            Ok((Some(bytes), state)) => self.opened(key, &bytes, state.as_ref(), began).await,
+            Ok((Some(bytes), state)) => {
+                self.opened(key, ticket, &bytes, state.as_ref(), began)
+                    .await
+            }
             Ok((None, _)) => Ok((Outcome::Absent, Look::Nothing(Bytes::new()))),
             Err(error) => Err(error),
         };
         let (outcome, look) = match opened {
             Ok((outcome, look)) => (outcome, Ok(look)),
             Err(error) if self.options.on_outage.hides(&error) => {
-                (Outcome::Outage, Ok(Look::Nothing(Bytes::new())))
+                (Outcome::Outage, Ok(self.stand_in(key, began)))
             }
             Err(error) => (Outcome::Error, Err(error)),
         };
@@ -247,10 +333,26 @@ where
         look
     }
 
+    /// What this process keeps in memory, where Redis is away.
+    fn stand_in(&self, key: &Key, now: Instant) -> Look<V> {
+        let freshness = &self.options.freshness;
+        let window = freshness.if_error.max(freshness.while_revalidate);
+        // Where nothing stale is asked for, nothing is served of which it is not sure that it holds.
+        let local = self.local.as_ref().filter(|_| !window.is_zero());
+        match local.and_then(|local| local.stand_in(self.part(key), window, now)) {
+            Some(value) => {
+                one_more(&self.counts.stale_served);
+                Look::Found(Found::bare(value, Bytes::new()))
+            }
+            None => Look::Nothing(Bytes::new()),
+        }
+    }
+
     /// What an entry's bytes are good for.
     async fn opened(
         self: &Arc<Self>,
         key: &Key,
+        ticket: Option<Ticket>,
         bytes: &Bytes,
         state: Option<&Bytes>,
         now: Instant,
@@ -258,7 +360,10 @@ where
         let seen = bytes.slice(..bytes.len().min(SEEN));
         let Some(control) = &self.control else {
             return Ok(match self.decode(key, bytes) {
-                Some(value) => (Outcome::Hit, Look::Found(Found::bare(value, seen))),
+                Some(value) => (
+                    Outcome::Hit,
+                    Look::Found(Found::bare(Arc::new(value), seen)),
+                ),
                 None => (Outcome::Undecodable, Look::Nothing(seen)),
             });
         };
@@ -298,6 +403,22 @@ where
             if freshness.slides(age, head.fresh) {
                 self.slide(key, &head, &found.seen);
             }
+            if let (Some(local), Some(ticket)) = (&self.local, ticket) {
+                let fresh = match freshness.sliding {
+                    // Somebody has to be seen reading it in the second half of its life.
+                    true => head.fresh / 2,
+                    false => head.fresh,
+                };
+                let offer = Offer {
+                    value: found.value.clone(),
+                    fresh: fresh.saturating_sub(age),
+                    load_took: head.load_took,
+                    tags: found.tags.clone(),
+                    stamp: head.stamp,
+                    bytes: bytes.len(),
+                };
+                local.keep(self.part(key), ticket, offer);
+            }
         }
         let outcome = match (found.age, &found.value) {
             (Age::Fresh, Some(_)) => Outcome::Hit,
@@ -335,7 +456,7 @@ where
             let lives = store.options.freshness.lives(fresh);
             let extended = store
                 .leases
-                .extend(&key, &seen, flags, fresh, Some(lives))
+                .extend(&key, &seen, flags, fresh, Some(lives), false)
                 .await;
             if let Err(error) = extended {
                 tracing::debug!(target: "russet::cache", cache = %store.name, %error, "a value that was read does not live longer");
@@ -370,6 +491,7 @@ where
             if self.pending.has(key) {
                 return Ok(Leased::Away);
             }
+            let ticket = self.ticket(key);
             let (bytes, state) = match self.leases.take(key, &seen, deadline).await {
                 Ok(Taken::Lease(lease)) => return Ok(Leased::Ours(lease)),
                 Ok(Taken::TooLate) => return Ok(Leased::TooLate),
@@ -379,7 +501,7 @@ where
             };
             let opened = async {
                 let state = self.state_with(key, state).await?;
-                self.opened(key, &bytes, state.as_ref(), Instant::now())
+                self.opened(key, ticket, &bytes, state.as_ref(), Instant::now())
                     .await
             };
             let look = match opened.await {
@@ -472,10 +594,12 @@ where
             let lives = self.options.freshness.lives(ttl);
             let seen = peek.first.slice(..SEEN);
             self.leases
-                .extend(key, &seen, flags, ttl, Some(lives))
+                .extend(key, &seen, flags, ttl, Some(lives), true)
                 .await
         };
-        self.unless_away(extended.await, false)
+        let extended = self.unless_away(extended.await, false);
+        self.changed(key);
+        extended
     }
 
     /// A command's reply, or what stands for it while Redis is away.
@@ -521,10 +645,10 @@ impl<V> Found<V> {
         }
     }
 
-    /// A value without a head: it is fresh as long as it is there.
-    fn bare(value: V, seen: Bytes) -> Self {
+    /// A value of whose age nothing is known: it is fresh as long as it is there.
+    fn bare(value: Arc<V>, seen: Bytes) -> Self {
         Found {
-            value: Some(Arc::new(value)),
+            value: Some(value),
             age: Age::Fresh,
             is_early: false,
             seen,

@@ -9,6 +9,7 @@ use russet_core::{Error, Key};
 
 use crate::insert::Inserted;
 use crate::lease::Lease;
+use crate::local::{Offer, Ticket};
 use crate::pending::Change;
 use crate::stats::one_more;
 use crate::store::{PIPELINE, Store};
@@ -22,16 +23,47 @@ where
     pub(crate) async fn write(
         &self,
         key: &Key,
-        value: &V,
+        value: &Arc<V>,
         ttl: Option<Duration>,
         tags: Vec<String>,
     ) -> Result<Inserted, Error> {
         let began = (Instant::now(), self.pending.now());
         let terms = self.terms(ttl.unwrap_or(self.options.ttl), tags);
-        let entry = self.entry(key, Some(value), &terms)?;
+        let entry = self.entry(key, Some(&**value), &terms)?;
         let lives = self.options.freshness.lives(terms.fresh);
+        let (ticket, bytes) = (self.ticket(key), entry.len());
         let reply = self.leases.store(key, entry, lives).await;
-        self.stored(key, reply, began)
+        match &reply {
+            Ok(stamp) => self.keep_written(key, ticket, Some(value), &terms, *stamp, bytes),
+            Err(_) => self.changed(key),
+        }
+        self.stored(key, reply.map(drop), began)
+    }
+
+    /// Keeps in memory what Redis holds by now.
+    fn keep_written(
+        &self,
+        key: &Key,
+        ticket: Option<Ticket>,
+        value: Option<&Arc<V>>,
+        terms: &Terms,
+        stamp: u64,
+        bytes: usize,
+    ) {
+        if let (Some(local), Some(ticket)) = (&self.local, ticket) {
+            let offer = Offer {
+                value: value.cloned(),
+                fresh: match self.options.freshness.sliding {
+                    true => terms.fresh / 2,
+                    false => terms.fresh,
+                },
+                load_took: terms.load_took,
+                tags: terms.tags.clone(),
+                stamp,
+                bytes,
+            };
+            local.wrote(self.part(key), ticket, offer);
+        }
     }
 
     pub(crate) async fn write_many(
@@ -57,11 +89,12 @@ where
         &self,
         lease: &Lease,
         key: &Key,
-        value: Option<&V>,
+        value: Option<&Arc<V>>,
         terms: &Terms,
     ) -> Result<bool, Error> {
         let began = (Instant::now(), self.pending.now());
-        let entry = self.entry(key, value, terms)?;
+        let entry = self.entry(key, value.map(|value| &**value), terms)?;
+        let ticket = self.ticket(key);
         // That there is none is never served when it is stale.
         let lives = match value {
             Some(_) => self.options.freshness.lives(terms.fresh),
@@ -70,11 +103,20 @@ where
         let filled = self.leases.fill(lease, entry.clone(), lives).await;
         if let Ok((false, _)) = filled {
             tracing::debug!(target: "russet::cache", cache = %self.name, "the value changed while it was loaded; not stored");
+            self.changed(key);
             return Ok(false);
         }
         let state = filled.as_ref().ok().and_then(|(_, state)| state.clone());
+        let is_stored = filled.is_ok();
         self.stored(key, filled.map(drop), began)?;
-        self.still_holds(lease, key, &entry, state).await
+        let holds = self.still_holds(lease, key, &entry, state).await?;
+        match lease.under {
+            Some(under) if is_stored && holds => {
+                self.keep_written(key, ticket, value, terms, under.clock, entry.len());
+            }
+            _ => self.changed(key),
+        }
+        Ok(holds)
     }
 
     /// Whether what was just stored was invalidated while it was loaded; that is known as soon as it is stored.

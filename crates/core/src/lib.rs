@@ -62,6 +62,6 @@ pub use script::Script;
 pub use server::Server;
 pub use server_info::{Product, ServerInfo, Version};
 pub use sweep::{Sweep, Swept};
-pub use telemetry::Operation;
+pub use telemetry::{Operation, Tally};
 pub use topology::{Credentials, Endpoint, Login, Tls, Topology};
 pub use upkeep::{UPKEEP, Upkeep, is_wrapped};

@@ -48,6 +48,17 @@ impl Operation {
         )
     }
 
+    /// A count of one outcome that costs next to nothing: for what takes no time worth a histogram.
+    pub fn tally(&self, outcome: &'static str) -> Tally {
+        Tally(self.counter(outcome))
+    }
+
+    fn counter(&self, outcome: &'static str) -> Counter {
+        let outcome = Label::from_static_parts("outcome", outcome);
+        let labels: Vec<Label> = self.labels.iter().cloned().chain([outcome]).collect();
+        metrics::counter!(self.counter, labels.iter())
+    }
+
     fn labelled(counter: &'static str, histogram: &'static str, labels: Vec<Label>) -> Self {
         Operation {
             counter,
@@ -65,10 +76,8 @@ impl Operation {
             return counter.increment(1);
         }
         drop(known);
-        let outcome_label = Label::from_static_parts("outcome", outcome);
-        let labels: Vec<Label> = self.labels.iter().cloned().chain([outcome_label]).collect();
         // Two that come here at once get handles of one counter.
-        let counter = metrics::counter!(self.counter, labels.iter());
+        let counter = self.counter(outcome);
         counter.increment(1);
         self.outcomes
             .write()
@@ -80,6 +89,23 @@ impl Operation {
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Operation({:?})", self.labels)
+    }
+}
+
+/// Counts one outcome of an [`Operation`].
+pub struct Tally(Counter);
+
+impl Tally {
+    /// Counts one call.
+    #[inline]
+    pub fn one_more(&self) {
+        self.0.increment(1);
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tally")
     }
 }
 

@@ -1,9 +1,10 @@
--- What the scripts of a cache begin with: the server's clock, and the state that says which of its entries hold.
+-- What the scripts of a cache begin with: the server's clock, the state that says which of its entries hold, and the stream in
+-- which its changes are told.
 -- KEYS     none of its own
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(1)
--- COMMANDS: TIME, GET, SET, UNLINK, ZADD, ZSCORE, PEXPIRE
+-- COMMANDS: TIME, GET, SET, UNLINK, ZADD, ZSCORE, PEXPIRE, XREVRANGE, XADD, PUBLISH
 
 -- The server's time, in microseconds.
 local function clock()
@@ -77,4 +78,19 @@ local function entry(head, epoch, stamp, rest)
         return rest
     end
     return head .. struct.pack('>I8I8I8', epoch, stamp, clock()) .. rest
+end
+
+-- Tells a change to those who keep values in their memory. KEYS[at] is the stream of changes, and is there while somebody follows;
+-- ARGV[from] is the channel, then come the tag of the stream's keys, who changes, and how many changes the stream keeps.
+local function announce(at, from, change)
+    if not KEYS[at] then
+        return
+    end
+    local last = redis.call('XREVRANGE', KEYS[at], '+', '-', 'COUNT', 1)[1]
+    if last then
+        local next = string.match(last[1], '^%d+') .. '-*'
+        local by = ARGV[from + 2]
+        local id = redis.call('XADD', KEYS[at], 'MAXLEN', '~', ARGV[from + 3], next, 'by', by, 'change', change)
+        redis.call('PUBLISH', ARGV[from], '1 ' .. ARGV[from + 1] .. ' ' .. id .. ' ' .. by .. ' ' .. change)
+    end
 end

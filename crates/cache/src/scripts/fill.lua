@@ -2,7 +2,8 @@
 -- KEYS[1]  the value
 -- KEYS[2]  its lease
 -- KEYS[3]  the control state, and
--- KEYS[4]  its tags; neither where they live in another slot, or the cache has none
+-- KEYS[4]  its tags, and
+-- KEYS[5]  the stream of changes; none of them where they live in another slot, or the cache has none
 -- ARGV[1]  the token of who loaded
 -- ARGV[2]  how long the value lives, in milliseconds
 -- ARGV[3]  the channel on which those who wait are woken
@@ -11,9 +12,11 @@
 -- ARGV[6]  the epoch, and
 -- ARGV[7]  the stamp under which it was loaded
 -- ARGV[8]  the rest of the entry
+-- ARGV[9]  what is told of a change: see control.lua
+-- ARGV[13] the change; told if a value was replaced
 -- REPLY    { 1 if it was stored, else 0; the state, empty where it was not given }
 -- COST     O(1)
--- COMMANDS: GET, SET, DEL, PUBLISH
+-- COMMANDS: EXISTS, GET, SET, DEL, PUBLISH
 local state = KEYS[3] and state_of(3)
 local text = state and text_of(state) or ''
 local holder = redis.call('GET', KEYS[2])
@@ -27,6 +30,10 @@ local stamp = tonumber(ARGV[7])
 local holds = not KEYS[3] or
     (state and number(state.epoch) == ARGV[6] and state.floor <= stamp and state.gate <= stamp)
 if holds then
+    -- Where there was none, nobody has it in their memory.
+    if redis.call('EXISTS', KEYS[1]) == 1 then
+        announce(5, 9, ARGV[13])
+    end
     redis.call('SET', KEYS[1], entry(ARGV[5], ARGV[6], ARGV[7], ARGV[8]), 'PX', ARGV[2])
 end
 redis.call('DEL', KEYS[2])

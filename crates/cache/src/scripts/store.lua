@@ -2,7 +2,8 @@
 -- KEYS[1]  the value
 -- KEYS[2]  its lease
 -- KEYS[3]  the control state, and
--- KEYS[4]  its tags; neither where they live in another slot, or the cache has none
+-- KEYS[4]  its tags, and
+-- KEYS[5]  the stream of changes; none of them where they live in another slot, or the cache has none
 -- ARGV[1]  how long the value lives, in milliseconds
 -- ARGV[2]  the channel on which those who wait are woken
 -- ARGV[3]  what wakes them
@@ -10,7 +11,9 @@
 -- ARGV[5]  the epoch that begins if there is none; without KEYS[3] the present one
 -- ARGV[6]  how long the control state lives, in milliseconds; without KEYS[3] its present clock
 -- ARGV[7]  the rest of the entry
--- REPLY    1
+-- ARGV[8]  what is told of a change: see control.lua
+-- ARGV[12] the change
+-- REPLY    the clock that the entry is stored under, where the state was given
 -- COST     O(1)
 -- COMMANDS: GET, SET, DEL, PUBLISH
 local epoch, stamp = ARGV[5], ARGV[6]
@@ -26,4 +29,5 @@ if holder then
         redis.call('PUBLISH', ARGV[2], ARGV[3])
     end
 end
-return 1
+announce(5, 8, ARGV[12])
+return number(stamp == '' and 0 or stamp)

@@ -326,7 +326,9 @@ async fn tags_that_are_forgotten_take_what_is_as_old_with_them() {
     let [state, tags] = control();
     let invalidate = |tag: &str| {
         // Three are kept.
-        server.command(&["EVAL", &script, "2", state, tags, "1", "600000", "3", tag]);
+        let told = ["channel", "{users}", "me", "9"];
+        let eval = ["EVAL", &script, "2", state, tags, "1", "600000"];
+        server.command(&[&eval, &told[..], &[tag, "3", tag]].concat());
     };
     users.insert(&0, 0).tag("z").await.unwrap();
     for tag in ["a", "b", "c"] {
@@ -402,7 +404,9 @@ async fn a_clock_that_is_set_ahead_and_back_has_no_effect() {
             clock,
             &format!("return (time[1] + {ahead}) * 1000000 + time[2]"),
         );
-        server.command(&["EVAL", &script, "2", state, tags, "1", "600000", "99", tag]);
+        let told = ["channel", "{users}", "me", "9"];
+        let eval = ["EVAL", &script, "2", state, tags, "1", "600000"];
+        server.command(&[&eval, &told[..], &[tag, "99", tag]].concat());
     };
     for steps in [
         [0, 3_600, 0],

@@ -13,6 +13,7 @@ mod freshness;
 mod invalidation;
 mod keys;
 mod lease;
+mod local;
 mod many;
 mod outage;
 mod profile;

@@ -205,7 +205,7 @@ async fn one_round_trip_each() {
     // Stored, removed twice, the lease taken, the value filled in.
     assert_eq!(scripts, "calls=5");
     // And three reads, the server's time at most once; what the scripts do within; the three INFO of this test.
-    assert!(sent() - before <= 5 + 3 + 1 + 18 + 3, "{}", sent() - before);
+    assert!(sent() - before <= 5 + 3 + 1 + 22 + 3, "{}", sent() - before);
 }
 
 #[tokio::test]
