@@ -38,7 +38,7 @@ mod telemetry;
 mod topology;
 mod upkeep;
 
-pub use batch::{Batcher, Bounds, Flight, Getter, ScriptCalls};
+pub use batch::{Batcher, Beside, Bounds, Flight, Getter, ScriptCalls};
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use command::{Command, IntoArg, Policy};

@@ -48,9 +48,12 @@ impl Operation {
         )
     }
 
-    /// A count of one outcome that costs next to nothing: for what takes no time worth a histogram.
+    /// A count of one outcome that costs next to nothing: for the one that nearly all calls have.
     pub fn tally(&self, outcome: &'static str) -> Tally {
-        Tally(self.counter(outcome))
+        Tally {
+            counter: self.counter(outcome),
+            took: self.took.clone(),
+        }
     }
 
     fn counter(&self, outcome: &'static str) -> Counter {
@@ -93,13 +96,23 @@ impl fmt::Debug for Operation {
 }
 
 /// Counts one outcome of an [`Operation`].
-pub struct Tally(Counter);
+pub struct Tally {
+    counter: Counter,
+    took: Histogram,
+}
 
 impl Tally {
     /// Counts one call.
     #[inline]
     pub fn one_more(&self) {
-        self.0.increment(1);
+        self.counter.increment(1);
+    }
+
+    /// Counts one call, and how long it took.
+    #[inline]
+    pub fn one_more_after(&self, took: Duration) {
+        self.took.record(took);
+        self.counter.increment(1);
     }
 }
 

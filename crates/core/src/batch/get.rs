@@ -1,6 +1,7 @@
 //! Many reads, one MGET.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,12 +18,35 @@ use crate::reply::{FromReply as _, Reply};
 /// Reads values; concurrent reads share one `MGET`. Cheap to clone.
 ///
 /// A key that holds another Redis type reads as `None`, as `MGET` answers it.
-#[derive(Clone, Debug)]
-pub struct Getter(Batcher<Get>);
+pub struct Getter<B: Beside = ()>(Batcher<Get<B>>);
 
-impl Getter {
-    pub(crate) fn new(lane: Lane, bounds: Bounds, deadline: Duration) -> Self {
-        Getter(Batcher::new(Get(lane), bounds, deadline))
+/// Keys that many reads of one handle have in common, such as what says whether the values hold: a flight asks once for each that
+/// one of its reads wants, in the same command.
+pub trait Beside: Send + Sync + 'static {
+    /// What is made of a key's value, once a flight, for all its reads.
+    type Answer: Copy + Send + 'static;
+
+    /// The keys. A read says by its place which one it wants; on a cluster one of its own slot.
+    fn keys(&self) -> &[Key];
+
+    /// What the value of one of them means.
+    fn read(&self, at: usize, value: Option<Bytes>) -> Self::Answer;
+}
+
+/// Nothing is asked for beside.
+impl Beside for () {
+    type Answer = ();
+
+    fn keys(&self) -> &[Key] {
+        &[]
+    }
+
+    fn read(&self, _: usize, _: Option<Bytes>) {}
+}
+
+impl<B: Beside> Getter<B> {
+    pub(crate) fn new(lane: Lane, beside: B, bounds: Bounds, deadline: Duration) -> Self {
+        Getter(Batcher::new(Get { lane, beside }, bounds, deadline))
     }
 
     /// The value of a key.
@@ -33,28 +57,20 @@ impl Getter {
     /// # Cancel safety
     /// Safe to drop.
     pub async fn get(&self, key: Key) -> Result<Option<Bytes>, Error> {
-        Ok(self.0.call(Ask::alone(key)).await?.value)
+        Ok(self.0.call(Ask { key, beside: None }).await?.value)
     }
 
-    /// The values of a key and of another one beside it, which many reads have in common and a flight asks for once: what
-    /// says whether the values hold, say. Both are of one moment.
-    ///
-    /// On a cluster both must live in one slot. There they are of one moment but for a slot that moves; the one beside is then
-    /// read before or after.
+    /// The values of a key and of the one [beside](Beside) it at this place, of the same moment; on a cluster but for a slot that
+    /// moves, where the one beside is read before or after.
     ///
     /// # Errors
-    /// As [`Batcher::call`]; it fails if either cannot be read.
+    /// As [`Batcher::call`]; it fails if either cannot be read, or there is none at this place.
     ///
     /// # Cancel safety
     /// Safe to drop.
-    pub async fn get_beside(
-        &self,
-        key: Key,
-        beside: Key,
-    ) -> Result<(Option<Bytes>, Option<Bytes>), Error> {
-        let beside = Some(beside);
-        let read = self.0.call(Ask { key, beside }).await?;
-        Ok((read.value, read.beside))
+    pub async fn get_beside(&self, key: Key, at: u16) -> Result<(Option<Bytes>, B::Answer), Error> {
+        let beside = Some(at);
+        self.0.call(Ask { key, beside }).await?.both()
     }
 
     /// The values of several keys, in their order: one round trip for each 128 of them, all at once; on a cluster to each of
@@ -66,74 +82,85 @@ impl Getter {
     /// # Cancel safety
     /// Safe to drop.
     pub async fn get_many(&self, keys: Vec<Key>) -> Vec<Result<Option<Bytes>, Error>> {
-        let asks = keys.into_iter().map(Ask::alone).collect();
-        let read = self.0.fly(asks).await.into_iter();
+        let asks = keys.into_iter().map(|key| Ask { key, beside: None });
+        let read = self.0.fly(asks.collect()).await.into_iter();
         read.map(|read| Ok(read?.value)).collect()
     }
 
-    /// The values of several keys, each with one beside it: [`get_many`](Getter::get_many) and
+    /// The values of several keys, each with the one beside it: [`get_many`](Getter::get_many) and
     /// [`get_beside`](Getter::get_beside) in one.
     ///
     /// # Errors
-    /// Each pair has a result of its own.
+    /// Each has a result of its own.
     ///
     /// # Cancel safety
     /// Safe to drop.
     pub async fn get_many_beside(
         &self,
-        keys: Vec<(Key, Key)>,
-    ) -> Vec<Result<(Option<Bytes>, Option<Bytes>), Error>> {
-        let asks = keys.into_iter().map(|(key, beside)| {
-            let beside = Some(beside);
-            Ask { key, beside }
+        keys: Vec<(Key, u16)>,
+    ) -> Vec<Result<(Option<Bytes>, B::Answer), Error>> {
+        let asks = keys.into_iter().map(|(key, at)| Ask {
+            key,
+            beside: Some(at),
         });
         let read = self.0.fly(asks.collect()).await.into_iter();
-        read.map(|read| read.map(|read| (read.value, read.beside)))
-            .collect()
+        read.map(|read| read?.both()).collect()
     }
 }
 
-struct Get(Lane);
+impl<B: Beside> Clone for Getter<B> {
+    fn clone(&self) -> Self {
+        Getter(self.0.clone())
+    }
+}
 
-/// One read: a key, and perhaps another one beside it.
+impl<B: Beside> fmt::Debug for Getter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Getter").field(&self.0).finish()
+    }
+}
+
+struct Get<B> {
+    lane: Lane,
+    beside: B,
+}
+
+/// One read: a key, and perhaps the one beside it at this place.
 struct Ask {
     key: Key,
-    beside: Option<Key>,
-}
-
-impl Ask {
-    fn alone(key: Key) -> Self {
-        Ask { key, beside: None }
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.key).chain(&self.beside)
-    }
+    beside: Option<u16>,
 }
 
 /// What a read found.
-struct Read {
+struct Read<A> {
     value: Option<Bytes>,
-    beside: Option<Bytes>,
+    beside: Option<A>,
 }
 
-impl Flight for Get {
+impl<A> Read<A> {
+    fn both(self) -> Result<(Option<Bytes>, A), Error> {
+        let missing = || Error::decode("there is no key beside at this place");
+        Ok((self.value, self.beside.ok_or_else(missing)?))
+    }
+}
+
+impl<B: Beside> Flight for Get<B> {
     type Request = Ask;
-    type Response = Read;
+    type Response = Read<B::Answer>;
 
     fn group(&self, ask: &Ask) -> u16 {
-        self.0.group(&ask.key)
+        self.lane.group(&ask.key)
     }
 
     fn request_bytes(&self, ask: &Ask) -> usize {
         ask.key.as_bytes().len()
     }
 
-    fn response_bytes(&self, read: &Read) -> usize {
+    fn response_bytes(&self, read: &Read<B::Answer>) -> usize {
         read.value.as_ref().map_or(0, Bytes::len)
     }
 
-    async fn fly(&self, asks: Vec<Ask>, deadline: Instant) -> Vec<Result<Read, Error>> {
+    async fn fly(&self, asks: Vec<Ask>, deadline: Instant) -> Vec<Result<Read<B::Answer>, Error>> {
         let alone = |value| Read {
             value,
             beside: None,
@@ -141,26 +168,45 @@ impl Flight for Get {
         if let [Ask { key, beside: None }] = &*asks {
             return vec![self.one(key, deadline).await.map(alone)];
         }
-        let (unique, places) = distinct(asks.iter().flat_map(Ask::keys), asks.len());
-        let values = if self.0.is_cluster() {
+        let (mut unique, places) = distinct(asks.iter().map(|ask| &ask.key), asks.len());
+        let values_end = unique.len();
+        let mut besides: Vec<u16> = Vec::new();
+        for at in asks.iter().filter_map(|ask| ask.beside) {
+            if !besides.contains(&at)
+                && let Some(key) = self.beside.keys().get(usize::from(at))
+            {
+                besides.push(at);
+                unique.push(key);
+            }
+        }
+        let mut values = if self.lane.is_cluster() {
             self.of_slots(&unique, deadline).await
         } else {
             self.many(&unique, deadline).await
         };
-        let Some(places) = places else {
-            return values.into_iter().map(|value| value.map(alone)).collect();
-        };
-        let mut found = places.into_iter().map(|place| values[place].clone());
-        let mut found = || found.next().unwrap_or(Ok(None));
-        let read = asks.iter().map(|ask| {
-            let value = found();
-            let beside = ask.beside.as_ref().map_or(Ok(None), |_| found());
+        let read = values.drain(values_end..).zip(besides);
+        let answers: Vec<(u16, Result<B::Answer, Error>)> = read
+            .map(|(value, at)| (at, value.map(|value| self.beside.read(at.into(), value))))
+            .collect();
+        let with = |value: Result<Option<Bytes>, Error>, ask: &Ask| {
+            let beside = answers.iter().find(|(at, _)| Some(*at) == ask.beside);
+            let beside = beside.map(|(_, answer)| answer.clone()).transpose();
             Ok(Read {
                 value: value?,
                 beside: beside?,
             })
-        });
-        read.collect()
+        };
+        let asks = asks.iter();
+        match places {
+            None => asks
+                .zip(values)
+                .map(|(ask, value)| with(value, ask))
+                .collect(),
+            Some(places) => asks
+                .zip(places)
+                .map(|(ask, place)| with(values[place].clone(), ask))
+                .collect(),
+        }
     }
 }
 
@@ -169,7 +215,7 @@ fn splits(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Permission | ErrorKind::TryAgain)
 }
 
-impl Get {
+impl<B: Beside> Get<B> {
     /// One command for each slot, in one write.
     async fn of_slots(
         &self,
@@ -184,7 +230,7 @@ impl Get {
                 _ => mget(places.iter().map(|&place| keys[place])),
             })
             .collect();
-        let replies = self.0.reads(&reads, deadline).await;
+        let replies = self.lane.reads(&reads, deadline).await;
         let mut values = vec![Ok(None); keys.len()];
         for (places, reply) in slots.iter().zip(replies) {
             let read = match (&places[..], reply) {
@@ -211,7 +257,7 @@ impl Get {
     /// One MGET.
     async fn many(&self, keys: &[&Key], deadline: Instant) -> Vec<Result<Option<Bytes>, Error>> {
         let mget = mget(keys.iter().copied());
-        match self.0.send(&mget, Policy::Idempotent, deadline).await {
+        match self.lane.send(&mget, Policy::Idempotent, deadline).await {
             Ok(Reply::Array(values)) if values.len() == keys.len() => values
                 .into_iter()
                 .map(Option::<Bytes>::from_reply)
@@ -228,7 +274,7 @@ impl Get {
 
     async fn one(&self, key: &Key, deadline: Instant) -> Result<Option<Bytes>, Error> {
         let get = Command::new("GET").key(key);
-        value(self.0.send(&get, Policy::Idempotent, deadline).await)
+        value(self.lane.send(&get, Policy::Idempotent, deadline).await)
     }
 }
 
@@ -249,15 +295,15 @@ fn mget<'k>(keys: impl ExactSizeIterator<Item = &'k Key>) -> Command {
     keys.fold(mget, Command::key).batch()
 }
 
-/// Each key once; and, unless each came once and alone, where each of them finds its value.
+/// Each key once, and, if any came twice, where each caller finds its value.
 fn distinct<'k>(
     keys: impl Iterator<Item = &'k Key>,
-    reads: usize,
+    len: usize,
 ) -> (Vec<&'k Key>, Option<Vec<usize>>) {
-    let mut seen =
-        HashMap::with_capacity_and_hasher(reads + 1, foldhash::fast::RandomState::default());
-    let mut unique = Vec::with_capacity(reads + 1);
-    let mut places = Vec::with_capacity(reads);
+    let mut seen = HashMap::with_capacity_and_hasher(len, foldhash::fast::RandomState::default());
+    // And those beside.
+    let mut unique = Vec::with_capacity(len + 1);
+    let mut places = Vec::with_capacity(len);
     for key in keys {
         let place = *seen.entry(key.as_bytes()).or_insert_with(|| {
             unique.push(key);
@@ -265,6 +311,6 @@ fn distinct<'k>(
         });
         places.push(place);
     }
-    let is_plain = unique.len() == reads && places.len() == reads;
-    (unique, (!is_plain).then_some(places))
+    let repeated = unique.len() < len;
+    (unique, repeated.then_some(places))
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use flight::Flight;
-pub use get::Getter;
+pub use get::{Beside, Getter};
 use groups::Groups;
 pub use script::ScriptCalls;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::CommandLane;
-use crate::batch::{Bounds, Getter, ScriptCalls};
+use crate::batch::{Beside, Bounds, Getter, ScriptCalls};
 use crate::call::{admit, until};
 use crate::command::{Command, IntoArg, Policy};
 use crate::concern::Concern;
@@ -78,8 +78,8 @@ impl Lane {
         replies
     }
 
-    /// Which calls may share a flight: those to the same server.
-    pub(crate) fn group(&self, key: &Key) -> u16 {
+    /// Which calls may share a [`Flight`](crate::Flight): those to the same server.
+    pub fn group(&self, key: &Key) -> u16 {
         self.lane.group(key)
     }
 
@@ -93,6 +93,11 @@ impl Lane {
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// How long each of its commands has.
+    pub fn deadline_of_each(&self) -> Duration {
+        self.deadline
     }
 
     /// Runs one command: one round trip.
@@ -117,7 +122,12 @@ impl Lane {
     ///
     /// Make it once and keep it; each call makes a queue of its own.
     pub fn getter(&self) -> Getter {
-        Getter::new(self.clone(), Bounds::new(128, 3), self.deadline)
+        self.getter_beside(())
+    }
+
+    /// The same, for reads that have other keys in common.
+    pub fn getter_beside<B: Beside>(&self, beside: B) -> Getter<B> {
+        Getter::new(self.clone(), beside, Bounds::new(128, 3), self.deadline)
     }
 
     /// A way to call one script for many keys: concurrent calls share one `EVALSHA` of at most 64 keys
