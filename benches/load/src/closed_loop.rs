@@ -11,7 +11,7 @@ use crate::{Scenario, System};
 /// One operation in so many is timed: reading the clock and keeping the result shall not be what is measured.
 const SAMPLE: usize = 8;
 
-/// What a closed loop saw.
+/// What a loop saw.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Measured {
@@ -21,8 +21,26 @@ pub struct Measured {
     pub took: Duration,
     /// Median latency.
     pub p50: Duration,
-    /// 99th percentile of the latency.
+    /// 99th percentile of the latency; of fewer than a hundred the longest.
     pub p99: Duration,
+}
+
+impl Measured {
+    pub(crate) fn new(ops: usize, took: Duration, mut latencies: Vec<Duration>) -> Measured {
+        latencies.sort_unstable();
+        let at = |percent: usize| {
+            latencies
+                .get(latencies.len() * percent / 100)
+                .copied()
+                .unwrap_or_default()
+        };
+        Measured {
+            ops,
+            took,
+            p50: at(50),
+            p99: at(99),
+        }
+    }
 }
 
 pub(crate) async fn run<S: System>(client: &S, scenario: Scenario, time: Duration) -> Measured {
@@ -54,18 +72,5 @@ pub(crate) async fn run<S: System>(client: &S, scenario: Scenario, time: Duratio
         latencies.extend(timed);
         ops += done;
     }
-    let took = started.elapsed();
-    latencies.sort_unstable();
-    let at = |percent: usize| {
-        latencies
-            .get(latencies.len() * percent / 100)
-            .copied()
-            .unwrap_or_default()
-    };
-    Measured {
-        ops,
-        took,
-        p50: at(50),
-        p99: at(99),
-    }
+    Measured::new(ops, started.elapsed(), latencies)
 }

@@ -13,15 +13,22 @@
 
 mod closed_loop;
 mod cpu;
+mod herd;
 mod scenario;
+mod sent;
 mod server_stats;
+mod threads;
+mod user;
+mod zipf;
 
 pub use closed_loop::Measured;
 pub use scenario::{
-    KEYS, Kind, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN,
-    bucket, key, sharded_key,
+    CONCERNS, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET,
+    TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, key, number, page, raw, sharded_key,
 };
 pub use server_stats::ServerStats;
+pub use user::User;
+pub use zipf::{local_key, local_keys};
 
 use std::time::Duration;
 
@@ -33,7 +40,7 @@ use serde::{Deserialize, Serialize};
 pub struct Row {
     /// The scenario's id, the same over the years.
     pub scenario: String,
-    /// `russet`, `limit`, or a rival's crate name.
+    /// `russet`, `limit`, or a rival's crate name; behind a dash which way of it.
     pub system: String,
     /// The system's version.
     pub version: String,
@@ -53,6 +60,9 @@ pub struct Row {
     pub server_cpu_us_per_op: f64,
     /// CPU of the whole client process, an operation.
     pub client_cpu_us_per_op: f64,
+    /// Loads, an operation, where a system loads what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loads_per_op: Option<f64>,
     /// Against the physical limit of the same run.
     pub ratio_to_limit: Option<f64>,
 }
@@ -74,6 +84,7 @@ impl Row {
             calls_per_op: 0.0,
             server_cpu_us_per_op: 0.0,
             client_cpu_us_per_op: each * 1e6,
+            loads_per_op: None,
             ratio_to_limit: None,
         }
     }
@@ -98,6 +109,7 @@ impl Row {
             calls_per_op: 1.0,
             server_cpu_us_per_op: server_cpu_us,
             client_cpu_us_per_op: 0.0,
+            loads_per_op: None,
             ratio_to_limit: None,
         }
     }
@@ -107,6 +119,17 @@ impl Row {
 pub trait System: Clone + Send + Sync + 'static {
     /// One operation; `turn` differs each time, and picks the key.
     fn operate(&self, kind: Kind, turn: usize) -> impl Future<Output = ()> + Send;
+
+    /// How often this client and its clones have loaded what was missing.
+    fn loads(&self) -> usize {
+        0
+    }
+}
+
+/// The scenario that this worker is started for.
+pub fn asked() -> Option<&'static Scenario> {
+    let id = std::env::args().nth(1)?;
+    SCENARIOS.iter().find(|scenario| scenario.id == id)
 }
 
 /// The worker's program: `worker SCENARIO URL MILLISECONDS` measures and prints one [`Row`] as JSON.
@@ -115,18 +138,15 @@ pub trait System: Clone + Send + Sync + 'static {
 pub fn worker<S, C, F>(system: &str, version: &str, connect: C)
 where
     S: System,
-    C: FnOnce(String) -> F,
+    C: Fn(String) -> F,
     F: Future<Output = S>,
 {
-    let mut args = std::env::args().skip(1);
-    let (Some(id), Some(url), Some(millis)) = (args.next(), args.next(), args.next()) else {
+    let mut args = std::env::args().skip(2);
+    let (Some(url), Some(millis)) = (args.next(), args.next()) else {
         println!("usage: worker SCENARIO URL MILLISECONDS");
         return;
     };
-    let scenario = SCENARIOS
-        .iter()
-        .find(|scenario| scenario.id == id)
-        .expect("a known scenario");
+    let scenario = asked().expect("a known scenario");
     let time = Duration::from_millis(millis.parse().expect("milliseconds"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -134,7 +154,11 @@ where
         .build();
     let row = runtime.expect("a runtime").block_on(async {
         let client = connect(url.clone()).await;
-        measure(system, version, *scenario, client, &url, time).await
+        let mut row = measure(system, version, *scenario, client, &url, time).await;
+        if scenario.kind.is_load() {
+            row.dispatched_per_op = sent::per_op(&connect, *scenario, &url, time / 5).await;
+        }
+        row
     });
     println!("{}", serde_json::to_string(&row).expect("a row is JSON"));
 }
@@ -148,13 +172,14 @@ async fn measure<S: System>(
     time: Duration,
 ) -> Row {
     // Warm: connections, code, the server's caches.
-    closed_loop::run(&client, scenario, time / 5).await;
-    let (server, cpu) = (ServerStats::read(url), cpu::used());
-    let measured = closed_loop::run(&client, scenario, time).await;
+    run(&client, scenario, time / 5).await;
+    let (server, cpu, loads) = (ServerStats::read(url), cpu::used(), client.loads());
+    let measured = run(&client, scenario, time).await;
+    let loads = client.loads() - loads;
     let cpu = cpu::used() - cpu;
     let server = ServerStats::read(url).since(&server);
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let ops = measured.ops as f64;
+    let (ops, loads) = (measured.ops as f64, loads as f64);
     Row {
         scenario: scenario.id.to_owned(),
         system: system.to_owned(),
@@ -167,6 +192,16 @@ async fn measure<S: System>(
         calls_per_op: server.calls() / ops,
         server_cpu_us_per_op: server.cpu_us / ops,
         client_cpu_us_per_op: cpu.as_secs_f64() * 1e6 / ops,
+        loads_per_op: scenario.kind.is_load().then_some(loads / ops),
         ratio_to_limit: None,
+    }
+}
+
+/// For so long, in the loop that suits the kind.
+async fn run<S: System>(client: &S, scenario: Scenario, time: Duration) -> Measured {
+    match scenario.kind {
+        Kind::Herd => herd::run(client, scenario, time).await,
+        Kind::Local | Kind::LocalHot => threads::run(client, scenario, time),
+        _ => closed_loop::run(client, scenario, time).await,
     }
 }

@@ -4,7 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use russet_bench_load::{
-    KEYS, Kind, Row, Scenario, ServerStats, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN,
+    KEYS, Kind, MANY, PAGE_LEN, Row, Scenario, ServerStats, TOKEN_BUCKET, TOKEN_BUCKET_ARGS,
+    VALUE_LEN, raw,
 };
 use russet_testkit::Server;
 
@@ -13,12 +14,16 @@ use crate::Outcome;
 /// redis-benchmark, and the keys that it has made.
 pub(crate) struct Limit;
 
-/// Makes the keys that every system reads; `None` where there is no redis-benchmark to measure the limit with.
-pub(crate) fn preload(server: &Server) -> Outcome<Option<Limit>> {
+/// Makes the keys that every client reads; `None` where there is no redis-benchmark to measure the limit with.
+pub(crate) fn preload(server: &Server, concern: &str) -> Outcome<Option<Limit>> {
     let mut connection = server.connection();
-    let value = "x".repeat(VALUE_LEN);
+    let kind = match concern {
+        "cache" => Kind::Hit,
+        _ => Kind::Get,
+    };
     for turn in 0..KEYS {
-        connection.command(&["SET", russet_bench_load::key(turn), &value])?;
+        let (key, len) = raw(kind, turn);
+        connection.command(&["SET", key, &"x".repeat(len)])?;
     }
     if Command::new("redis-benchmark")
         .arg("--version")
@@ -40,6 +45,9 @@ impl Limit {
     ) -> Outcome<Row> {
         match scenario.kind {
             Kind::Script | Kind::ScriptAlone => script(scenario, server, time),
+            Kind::Hit => page(scenario, server, time),
+            Kind::Insert => set(scenario, server, time),
+            Kind::GetMany => mget_pages(scenario, server, time),
             _ => get(scenario, server, time),
         }
     }
@@ -76,6 +84,54 @@ pub(crate) fn mget(scenario: &Scenario, server: &Server, time: Duration) -> Outc
     let mut row = benchmark(scenario, server, time, 60_000, &args, 64.0)?;
     "limit-mget64".clone_into(&mut row.system);
     Ok(row)
+}
+
+/// As a GET of core's, with the keys of the cache's scenarios.
+fn page(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let (connections, pipeline, rate) = if scenario.tasks == 1 {
+        ("1", "1", 15_000)
+    } else {
+        ("64", "64", 2_000_000)
+    };
+    let keys = KEYS.to_string();
+    let args = [
+        "-c",
+        connections,
+        "-P",
+        pipeline,
+        "-r",
+        &keys,
+        "GET",
+        "page:__rand_int__",
+    ];
+    benchmark(scenario, server, time, rate, &args, 1.0)
+}
+
+/// What a store could cost at least, without a look at who loads the value: 64 connections, 64 commands in a pipeline.
+fn set(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let (keys, value) = (KEYS.to_string(), "x".repeat(PAGE_LEN));
+    let args = [
+        "-c",
+        "64",
+        "-P",
+        "64",
+        "-r",
+        &keys,
+        "SET",
+        "stored:__rand_int__",
+        &value,
+        "PX",
+        "60000",
+    ];
+    benchmark(scenario, server, time, 1_000_000, &args, 1.0)
+}
+
+/// As many keys as a `get_many` has: one connection, one command at a time.
+fn mget_pages(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let keys = KEYS.to_string();
+    let mut args = vec!["-c", "1", "-r", &keys, "MGET"];
+    args.extend(std::iter::repeat_n("page:__rand_int__", MANY));
+    benchmark(scenario, server, time, 8_000, &args, 1.0)
 }
 
 /// The same call: 64 keys, or one; eight connections, one call at a time.

@@ -1,9 +1,10 @@
-//! `cargo xtask bench core`: Russet, its rivals and the physical limit in one run, in turn.
+//! `cargo xtask bench core`, or `cache`: Russet, its rivals and the physical limit in one run, in turn.
 #![allow(clippy::print_stdout, reason = "a table is what a bench is for")]
 
 mod cluster;
 mod costs;
 mod limit;
+mod promises;
 mod report;
 mod table;
 mod turn;
@@ -12,7 +13,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use russet_bench_load::{Row, SCENARIOS};
+use russet_bench_load::{CONCERNS, Row, SCENARIOS};
 use russet_testkit::Server;
 use russet_testkit::proxy::Proxy;
 
@@ -27,14 +28,13 @@ fn main() -> Outcome {
         return report::write(&root);
     }
     // `cargo xtask bench core get_256`: the scenarios whose id holds that.
-    let only = args
-        .iter()
-        .find(|arg| !arg.starts_with("--") && *arg != "core");
+    let mut words = args.iter().filter(|arg| !arg.starts_with("--"));
+    let concern = words.next().map_or("", String::as_str);
+    let only = words.next();
     let quick = args.iter().any(|arg| arg == "--quick");
-    if !args.iter().any(|arg| arg == "core") {
-        return Err(
-            "no such concern is measured yet; write `cargo xtask bench core [--quick]`".into(),
-        );
+    if !CONCERNS.contains(&concern) {
+        let concerns = CONCERNS.join("|");
+        return Err(format!("write `cargo xtask bench {concerns} [--quick]`").into());
     }
     let (turns, time) = if quick {
         (1, Duration::from_secs(1))
@@ -49,12 +49,11 @@ fn main() -> Outcome {
         server.address()
     );
     let proxy = Proxy::of(&server);
-    let limit = limit::preload(&server)?;
+    let limit = limit::preload(&server, concern)?;
     let mut cluster = None;
     let mut rows: Vec<Row> = Vec::new();
     for scenario in SCENARIOS.iter().filter(|scenario| {
-        only.as_ref()
-            .is_none_or(|only| scenario.id.contains(&**only))
+        scenario.concern() == concern && only.is_none_or(|only| scenario.id.contains(&**only))
     }) {
         println!("{}", scenario.id);
         // Half of it each way.
@@ -89,20 +88,20 @@ fn main() -> Outcome {
         }
         rows.extend(table::medians(all));
     }
-    if only.is_none_or(|only| only == "costs") {
+    if concern == "core" && only.is_none_or(|only| only == "costs") {
         rows.extend(table::medians(costs::measure(quick)?));
     }
     let folder = root.join("target/bench");
     std::fs::create_dir_all(&folder)?;
-    table::print(&rows);
-    table::verdicts(&rows);
+    table::print(concern, &rows);
+    promises::check(concern, &rows);
     // A part, or a quick look, is not what a report is made of.
     let name = if only.is_some() || quick {
-        "core-part.json"
+        format!("{concern}-part.json")
     } else {
-        "core.json"
+        format!("{concern}.json")
     };
-    std::fs::write(folder.join(name), serde_json::to_string_pretty(&rows)?)?;
+    std::fs::write(folder.join(&name), serde_json::to_string_pretty(&rows)?)?;
     println!("written to target/bench/{name}");
     Ok(())
 }

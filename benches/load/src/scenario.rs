@@ -1,11 +1,22 @@
 //! What is measured.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What `cargo xtask bench` measures.
+pub const CONCERNS: [&str; 2] = ["core", "cache"];
 
 /// How many keys there are.
 pub const KEYS: usize = 10_000;
 /// How long each value is, in bytes.
 pub const VALUE_LEN: usize = 100;
+/// How long each value is that the cache's scenarios read as bytes; a [`User`](crate::User) comes to about as much.
+pub const PAGE_LEN: usize = 200;
+/// How many values one [`Kind::GetMany`] reads.
+pub const MANY: usize = 100;
+/// How long the loader of [`Kind::Herd`] takes.
+pub const LOAD: Duration = Duration::from_millis(50);
 
 /// One scenario; its parameters never change under its id.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +58,27 @@ pub enum Kind {
     Script,
     /// Take a token by a script call of its own.
     ScriptAlone,
+    /// Read one cached value, which is there.
+    Hit,
+    /// Store one value in the cache.
+    Insert,
+    /// Read one value that is not there, and load it in no time.
+    Miss,
+    /// Read a hundred cached values at once, which are there.
+    GetMany,
+    /// All tasks read the same value, which is not there and takes a while to load.
+    Herd,
+    /// Read one of the values in this process's memory, some much more often than others.
+    Local,
+    /// Read always the same value in this process's memory.
+    LocalHot,
+}
+
+impl Kind {
+    /// Whether it loads what is missing. Then scripts and other commands are sent, and `INFO` cannot tell how many.
+    pub(crate) fn is_load(self) -> bool {
+        matches!(self, Kind::Miss | Kind::Herd)
+    }
 }
 
 impl Scenario {
@@ -67,22 +99,57 @@ impl Scenario {
         }
     }
 
+    /// The concern that it measures: one of [`CONCERNS`].
+    pub fn concern(&self) -> &'static str {
+        match self.kind {
+            Kind::Get | Kind::GetAlone | Kind::GetSharded | Kind::Script | Kind::ScriptAlone => {
+                "core"
+            }
+            Kind::Hit
+            | Kind::Insert
+            | Kind::Miss
+            | Kind::GetMany
+            | Kind::Herd
+            | Kind::Local
+            | Kind::LocalHot => "cache",
+        }
+    }
+
     /// Whether a system takes part.
     pub fn has(&self, system: &str) -> bool {
-        match (self.kind, system) {
-            (_, "russet") => true,
+        let systems: &[&str] = match self.kind {
+            // `russet` stores a struct, `russet-raw` bytes as they are.
+            Kind::Hit => &[
+                "russet",
+                "russet-raw",
+                "fred",
+                "redis-rs",
+                "rustis",
+                "cached",
+                "limit",
+            ],
+            Kind::Insert => &["russet", "cached", "limit"],
+            Kind::Miss => &["russet"],
+            Kind::GetMany => &["russet", "limit"],
+            Kind::Herd => &["russet", "cached"],
+            Kind::Local | Kind::LocalHot => in_memory(),
             // fred's cluster client hangs while slots move.
-            _ if self.cluster == Some(Slots::Move) => false,
-            (_, system) if self.cluster.is_some() => system == "fred",
-            (Kind::Get | Kind::GetAlone, "fred") => true,
-            (Kind::Get | Kind::GetAlone, _) => self.delay_ms == 0,
-            (_, "limit") => true,
-            _ => false,
-        }
+            _ if self.cluster == Some(Slots::Move) => &["russet"],
+            _ if self.cluster.is_some() => &["russet", "fred"],
+            Kind::Get | Kind::GetAlone if self.delay_ms > 0 => &["russet", "fred"],
+            Kind::Get | Kind::GetAlone => &["russet", "fred", "redis-rs", "rustis", "limit"],
+            Kind::GetSharded | Kind::Script | Kind::ScriptAlone => &["russet", "limit"],
+        };
+        systems.contains(&system)
     }
 }
 
-/// The scenarios of core.
+/// The systems that read this process's memory.
+const fn in_memory() -> &'static [&'static str] {
+    &["russet", "quick_cache", "moka"]
+}
+
+/// The scenarios of all concerns, one concern behind the other.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("get_1", Kind::Get, 1, 0),
     Scenario::new("get_16", Kind::Get, 16, 0),
@@ -107,6 +174,18 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::clustered("cluster_shards_256", Kind::GetSharded, Slots::Stay),
     Scenario::clustered("cluster_256_moving", Kind::Get, Slots::Move),
     Scenario::clustered("cluster_shards_256_moving", Kind::GetSharded, Slots::Move),
+    // The cache.
+    Scenario::new("hit_1", Kind::Hit, 1, 0),
+    Scenario::new("hit_256", Kind::Hit, 256, 0),
+    Scenario::new("insert_64", Kind::Insert, 64, 0),
+    Scenario::new("miss", Kind::Miss, 1, 0),
+    Scenario::new("get_many_100", Kind::GetMany, 1, 0),
+    Scenario::new("herd_10k", Kind::Herd, 10_000, 0),
+    // Here a task is a thread.
+    Scenario::new("local_t1", Kind::Local, 1, 0),
+    Scenario::new("local_t2", Kind::Local, 2, 0),
+    Scenario::new("local_hot_t1", Kind::LocalHot, 1, 0),
+    Scenario::new("local_hot_t2", Kind::LocalHot, 2, 0),
 ];
 
 /// The script of [`Kind::Script`].
@@ -140,6 +219,38 @@ pub const TAGS: [&str; 12] = [
 pub fn bucket(turn: usize) -> &'static str {
     static BUCKETS: LazyLock<Names> = LazyLock::new(|| names("bucket"));
     BUCKETS[turn.wrapping_mul(7919) % BUCKETS.len()]
+}
+
+/// The key of a turn in the cache's scenarios, for clients that read bytes as they are.
+pub fn page(turn: usize) -> &'static str {
+    static PAGES: LazyLock<Names> = LazyLock::new(|| names("page"));
+    PAGES[turn.wrapping_mul(7919) % PAGES.len()]
+}
+
+/// What a client that knows nothing of caches reads in a turn: a key, and how long its value is.
+pub fn raw(kind: Kind, turn: usize) -> (&'static str, usize) {
+    match kind {
+        Kind::GetSharded => (sharded_key(turn), VALUE_LEN),
+        Kind::Hit => (page(turn), PAGE_LEN),
+        _ => (key(turn), VALUE_LEN),
+    }
+}
+
+/// The number of the cached value of a turn.
+pub fn number(turn: usize) -> u64 {
+    (turn.wrapping_mul(7919) % KEYS) as u64
+}
+
+/// The number of a cached value that nobody has asked for yet, in this process or in one before it.
+pub fn fresh() -> u64 {
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        // 2^64 ns are 584 years.
+        AtomicU64::new(now.as_nanos() as u64)
+    });
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// All names, made once: writing numbers as text shall not be what is measured.

@@ -83,7 +83,8 @@ impl ServerStats {
         }
     }
 
-    /// Commands that clients sent: no scenario sends both scripts and other commands.
+    /// Commands that clients sent, where they sent scripts or other commands and not both: what a script calls is counted
+    /// like a command of theirs.
     pub fn dispatched(&self) -> f64 {
         if self.scripts > 0.0 {
             self.scripts

@@ -8,10 +8,10 @@ use russet_bench_load::{Row, Scenario};
 
 use crate::Outcome;
 
-/// A worker program, and what tells it which system to be.
+/// A worker program, and which system it is to be.
 pub(crate) struct Worker {
     program: PathBuf,
-    rival: Option<&'static str>,
+    system: &'static str,
 }
 
 /// Russet and its rivals; builds the rivals.
@@ -28,33 +28,36 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
         return Err("the rivals do not build, see above".into());
     }
     let beside = std::env::current_exe()?.with_file_name("russet-worker");
+    let russet = |system| Worker {
+        program: beside.clone(),
+        system,
+    };
     let program = rivals.join("target/release/russet-bench-rivals");
-    let rival = |name| Worker {
+    let rival = |system| Worker {
         program: program.clone(),
-        rival: Some(name),
+        system,
     };
     Ok(vec![
-        Worker {
-            program: beside,
-            rival: None,
-        },
+        russet("russet"),
+        russet("russet-raw"),
         rival("fred"),
         rival("redis-rs"),
         rival("rustis"),
+        rival("cached"),
+        rival("quick_cache"),
+        rival("moka"),
     ])
 }
 
 impl Worker {
     pub(crate) fn name(&self) -> &'static str {
-        self.rival.unwrap_or("russet")
+        self.system
     }
 
     pub(crate) fn measure(&self, scenario: &Scenario, url: &str, time: Duration) -> Outcome<Row> {
         let mut command = Command::new(&self.program);
         command.args([scenario.id, url, &time.as_millis().to_string()]);
-        if let Some(rival) = self.rival {
-            command.env("RIVAL", rival);
-        }
+        command.env("SYSTEM", self.system);
         let output = command
             .output()
             .map_err(|error| format!("{}: {error}", self.program.display()))?;

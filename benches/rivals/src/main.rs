@@ -1,10 +1,15 @@
-//! The rivals, measured by the same closed loop: `rivals SYSTEM SCENARIO URL MILLISECONDS`.
+//! The rivals, measured by the same loops: `SYSTEM=… rivals SCENARIO URL MILLISECONDS`.
 
-use russet_bench_load::{Kind, System, VALUE_LEN, key, sharded_key, worker};
+mod memory;
+mod store;
+
+use russet_bench_load::{Kind, System, raw, worker};
+
+use crate::memory::{Moka, QuickCache};
+use crate::store::Store;
 
 fn main() {
-    // The worker reads its arguments from the second on; the first picks the system.
-    match std::env::var("RIVAL").as_deref() {
+    match std::env::var("SYSTEM").as_deref() {
         Ok("fred") => worker("fred", "10.1.0", |url| async move {
             use fred::prelude::*;
             // It reads one node's address only.
@@ -33,7 +38,14 @@ fn main() {
                     .expect("the server answers"),
             )
         }),
-        _ => eprintln!("RIVAL=fred|redis-rs|rustis rivals SCENARIO URL MILLISECONDS"),
+        Ok("cached") => worker("cached", "4.1.0", |url| async move {
+            Store::filled(&url).await
+        }),
+        Ok("quick_cache") => worker("quick_cache", "0.7.0", |_| async { QuickCache::filled() }),
+        Ok("moka") => worker("moka", "0.12.16", |_| async { Moka::filled() }),
+        _ => eprintln!(
+            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka rivals SCENARIO URL MILLISECONDS"
+        ),
     }
 }
 
@@ -43,12 +55,9 @@ struct Fred(fred::prelude::Client);
 impl System for Fred {
     async fn operate(&self, kind: Kind, turn: usize) {
         use fred::prelude::*;
-        let key = match kind {
-            Kind::GetSharded => sharded_key(turn),
-            _ => key(turn),
-        };
+        let (key, len) = raw(kind, turn);
         let value: Option<bytes::Bytes> = self.0.get(key).await.expect("a reply");
-        assert_eq!(value.expect("a value").len(), VALUE_LEN);
+        assert_eq!(value.expect("a value").len(), len);
     }
 }
 
@@ -56,10 +65,11 @@ impl System for Fred {
 struct RedisRs(redis::aio::MultiplexedConnection);
 
 impl System for RedisRs {
-    async fn operate(&self, _: Kind, turn: usize) {
+    async fn operate(&self, kind: Kind, turn: usize) {
         use redis::AsyncCommands as _;
-        let value: Option<Vec<u8>> = self.0.clone().get(key(turn)).await.expect("a reply");
-        assert_eq!(value.expect("a value").len(), VALUE_LEN);
+        let (key, len) = raw(kind, turn);
+        let value: Option<Vec<u8>> = self.0.clone().get(key).await.expect("a reply");
+        assert_eq!(value.expect("a value").len(), len);
     }
 }
 
@@ -67,9 +77,10 @@ impl System for RedisRs {
 struct Rustis(rustis::client::Client);
 
 impl System for Rustis {
-    async fn operate(&self, _: Kind, turn: usize) {
+    async fn operate(&self, kind: Kind, turn: usize) {
         use rustis::commands::StringCommands as _;
-        let value: Option<rustis::resp::BulkString> = self.0.get(key(turn)).await.expect("a reply");
-        assert_eq!(value.expect("a value").as_bytes().len(), VALUE_LEN);
+        let (key, len) = raw(kind, turn);
+        let value: Option<rustis::resp::BulkString> = self.0.get(key).await.expect("a reply");
+        assert_eq!(value.expect("a value").as_bytes().len(), len);
     }
 }

@@ -1,8 +1,4 @@
-//! Russet, measured.
-#![allow(
-    clippy::expect_used,
-    reason = "a bench that cannot measure has nothing better to do than to stop"
-)]
+//! Core's client, measured: reads and script calls.
 
 use russet_bench_load::{
     Kind, System, TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, key, sharded_key, worker,
@@ -13,7 +9,7 @@ use russet_core::{
 
 static BUCKET: Script = Script::new(TOKEN_BUCKET);
 
-fn main() {
+pub(crate) fn measure() {
     worker("russet", env!("CARGO_PKG_VERSION"), |url| async move {
         let redis = Redis::connect(&url).await.expect("the server answers");
         let lane = redis.on(Concern::new("bench", "BENCH_REDIS_URL"));
