@@ -142,7 +142,7 @@ where
     }
 
     /// Loads values anew shortly before they end: the likelier the longer their load took and the less time is left, times this
-    /// factor (XFetch; 1 is the paper's, 0 is off, 10 the most). One reader or two do so, whatever the traffic.
+    /// factor (`XFetch`; 1 is the paper's, 0 is off, 10 the most). One reader or two do so, whatever the traffic.
     pub fn early_refresh(mut self, beta: f64) -> Self {
         self.options.freshness.early = beta;
         self

@@ -47,13 +47,13 @@ where
                     let refreshes = found.age == Age::Revalidated || found.is_early;
                     if refreshes && let Some(leader) = store.flights.lead(place) {
                         one_more(&store.counts.refreshes);
-                        ours.push(Missing::new(key, leader, found.seen));
+                        ours.push(Missing::new(key, leader, found.begins()));
                     }
                     store.count_stale(found.age);
                     values[at] = found.value;
                     continue;
                 }
-                found.seen
+                found.begins()
             }
             Look::Nothing(seen) => seen,
         };

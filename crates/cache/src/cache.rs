@@ -23,6 +23,7 @@ use crate::remove::{Invalidated, Removed};
 use crate::scope::Scope;
 use crate::stats::Stats;
 use crate::store::Store;
+use crate::write_through::{WriteError, write_through};
 
 /// A named cache of `V` by `K`. Cheap to clone; all clones share loads.
 ///
@@ -147,6 +148,37 @@ where
             ttl: None,
             tags: self.scope.tags(),
         }
+    }
+
+    /// Writes a value to its source, and stores it: write-through. One `EVALSHA` before the writer, which removes the value, and one
+    /// behind it.
+    ///
+    /// What is read afterwards is what the source has: where two write the same key at once, or one writes while another removes it,
+    /// nobody knows whose value the source took last, and the cache has none ([`Inserted::Skipped`]). Those who load the key meanwhile
+    /// wait for the writer. A process that dies in between leaves no value behind. While Redis is away the writer is called all the
+    /// same, and the removal of what Redis has is queued.
+    ///
+    /// # Errors
+    /// The writer's; then the cache has no value. Or, before the writer is called, what waiting does not heal.
+    ///
+    /// # Cancel safety
+    /// A dropped call drops the writer; the cache has no value then.
+    pub async fn write_through<Q, W, F, E>(
+        &self,
+        key: &Q,
+        value: impl Into<Arc<V>>,
+        writer: W,
+    ) -> Result<Inserted, WriteError<E>>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+        W: FnOnce(Arc<V>) -> F,
+        F: Future<Output = Result<(), E>>,
+    {
+        let (key, tags) = (self.place(key), self.scope.tags());
+        check_tags(&self.store.name, self.store.control.is_some(), &tags)
+            .map_err(|error| WriteError::Cache(error.into()))?;
+        write_through(&self.store, &key, value.into(), tags, writer).await
     }
 
     /// Stores many values for the cache's TTL; what became of each, in their order. One `DEL` and one `SET … PX` each, for 128 in

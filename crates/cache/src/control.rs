@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use russet_core::{Bytes, Error, FromReply as _, Key, Lane, Policy, Reply, Script, Stem};
+use russet_core::{Beside, Bytes, Error, FromReply as _, Key, Lane, Policy, Reply, Script, Stem};
 
 use crate::clock::Clock;
 use crate::keys::{self, CLEAR, GATE, INVALIDATE, OPEN, TAGS};
@@ -39,6 +39,8 @@ const KEPT: Duration = Duration::from_mins(1);
 pub(crate) struct Control {
     lane: Lane,
     pub(crate) shards: Vec<Shard>,
+    /// The shards' states.
+    states: Vec<Key>,
     by_tag: HashMap<Box<[u8]>, usize>,
     life: Duration,
     /// Whether the state lives where the values do, so that it is read, and asked in scripts, together with them.
@@ -134,8 +136,10 @@ impl Control {
             }
         };
         let by_tag = tags.iter().enumerate();
+        let shards: Vec<Shard> = (0..).zip(&tags).map(shard).collect();
         Control {
-            shards: (0..).zip(&tags).map(shard).collect(),
+            states: shards.iter().map(|shard| shard.state.clone()).collect(),
+            shards,
             by_tag: by_tag
                 .map(|(at, tag)| (tag.as_bytes().into(), at))
                 .collect(),
@@ -185,22 +189,31 @@ impl Control {
         &self,
         shard: &Shard,
         head: &Head<'_>,
-        text: Option<&Bytes>,
+        state: Option<State>,
     ) -> Result<bool, Error> {
-        let mut state = match text {
-            Some(text) => shard.state_of(text),
-            None if self.is_beside => None,
+        match shard.verdict(head, state) {
+            Verdict::Holds => Ok(true),
             // Read apart, it may be from before there was one.
-            None => self.ask(shard, head, None).await?,
-        };
+            Verdict::Fails if state.is_some() || self.is_beside => Ok(false),
+            _ => Box::pin(self.holds_after_asking(shard, head, state)).await,
+        }
+    }
+
+    async fn holds_after_asking(
+        &self,
+        shard: &Shard,
+        head: &Head<'_>,
+        mut state: Option<State>,
+    ) -> Result<bool, Error> {
         for _ in 0..2 {
+            state = self.ask(shard, head, state).await?;
             match shard.verdict(head, state) {
                 Verdict::Holds => return Ok(true),
                 Verdict::Fails => return Ok(false),
-                Verdict::Unknown => state = self.ask(shard, head, state).await?,
+                Verdict::Unknown => {}
             }
         }
-        Ok(shard.verdict(head, state) == Verdict::Holds)
+        Ok(false)
     }
 
     /// Asks for the state, for what was invalidated since it was asked last, and for the tags of an entry; unless somebody else
@@ -328,6 +341,21 @@ impl Control {
     }
 }
 
+/// The control states, for whoever reads values beside them.
+pub(crate) struct States(pub(crate) Arc<Control>);
+
+impl Beside for States {
+    type Answer = Option<State>;
+
+    fn keys(&self) -> &[Key] {
+        &self.0.states
+    }
+
+    fn read(&self, at: usize, value: Option<Bytes>) -> Option<State> {
+        self.0.shards.get(at)?.state_of(&value?)
+    }
+}
+
 enum Learnt {
     Known(State),
     Lost,
@@ -335,7 +363,7 @@ enum Learnt {
 
 impl Shard {
     /// What a reading says; the last one is not read again.
-    fn state_of(&self, text: &Bytes) -> Option<State> {
+    pub(crate) fn state_of(&self, text: &Bytes) -> Option<State> {
         let mut known = self.known();
         if known.text != *text {
             known.state = State::read(text);

@@ -53,7 +53,7 @@ impl Freshness {
     }
 
     /// Whether a fresh entry is to be loaded anew already: the nearer its end and the longer its load took, the likelier, so that
-    /// some reader does so before it ends, and hardly more than one. XFetch, of Vattani, Chierichetti and Lowenstein,
+    /// some reader does so before it ends, and hardly more than one. `XFetch`, of Vattani, Chierichetti and Lowenstein,
     /// "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015.
     pub(crate) fn is_early(&self, age: Duration, fresh: Duration, load_took: Duration) -> bool {
         if self.early == 0.0 || load_took.is_zero() {

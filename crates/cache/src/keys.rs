@@ -20,6 +20,7 @@ macro_rules! with_control {
     };
 }
 pub(crate) const ACQUIRE: &str = with_control!("", "scripts/acquire.lua");
+pub(crate) const CLAIM: &str = with_control!("", "scripts/claim.lua");
 pub(crate) const FILL: &str = with_control!("", "scripts/fill.lua");
 pub(crate) const STORE: &str = with_control!("", "scripts/store.lua");
 pub(crate) const EXTEND: &str = with_control!("", "scripts/extend.lua");
@@ -51,7 +52,7 @@ pub const KEYS: &[KeySpec] = &[
         "DEL", "EXISTS", "GET", "MGET", "PEXPIRE", "PTTL", "SCAN", "SET", "UNLINK",
     ])
     .scripts(&[
-        ACQUIRE, FILL, STORE, REMOVE, PEEK, EXTEND, INCREMENT,
+        ACQUIRE, CLAIM, FILL, STORE, REMOVE, PEEK, EXTEND, INCREMENT,
     ]),
     KeySpec::new(
         "cache",
@@ -63,7 +64,7 @@ pub const KEYS: &[KeySpec] = &[
     )
     .owner("cache")
     .commands(&["DEL", "GETDEL"])
-    .scripts(&[ACQUIRE, FILL, STORE, REMOVE, RELEASE, RENEW]),
+    .scripts(&[ACQUIRE, CLAIM, FILL, STORE, REMOVE, RELEASE, RENEW]),
     KeySpec::new(
         "cache",
         STEM,
@@ -75,7 +76,7 @@ pub const KEYS: &[KeySpec] = &[
     .owner("cache")
     .commands(&["GET", "MGET"])
     .scripts(&[
-        ACQUIRE, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS, PEEK,
+        ACQUIRE, CLAIM, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS, PEEK,
     ]),
     KeySpec::new(
         "cache",
@@ -86,7 +87,7 @@ pub const KEYS: &[KeySpec] = &[
         "The invalidated tags by the clock at which they last were, and the epoch they are of.",
     )
     .owner("cache")
-    .scripts(&[ACQUIRE, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS]),
+    .scripts(&[ACQUIRE, CLAIM, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS]),
     KeySpec::new(
         "cache",
         STEM,
@@ -97,7 +98,7 @@ pub const KEYS: &[KeySpec] = &[
     )
     .owner("cache")
     .scripts(&[
-        FILL, STORE, REMOVE, EXTEND, INVALIDATE, CLEAR, GATE, FOLLOW,
+        CLAIM, FILL, STORE, REMOVE, EXTEND, INVALIDATE, CLEAR, GATE, FOLLOW,
     ]),
     KeySpec::new(
         "cache",

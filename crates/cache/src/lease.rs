@@ -12,17 +12,18 @@ use russet_core::{
 
 use crate::clock::Clock;
 use crate::control::{Control, State};
-use crate::keys::{self, ACQUIRE, EXTEND, FILL, PEEK, RELEASE, REMOVE, RENEW, STORE};
+use crate::keys::{self, ACQUIRE, CLAIM, EXTEND, FILL, PEEK, RELEASE, REMOVE, RENEW};
 use crate::store::millis;
+use crate::stores::{Put, Stores, Storing, stores};
 use crate::wake::Wake;
 use crate::wire::{Entry, MOST_HEAD};
 
 static ACQUIRE_SCRIPT: Script = Script::new(ACQUIRE);
 static FILL_SCRIPT: Script = Script::new(FILL);
-static STORE_SCRIPT: Script = Script::new(STORE);
 static REMOVE_SCRIPT: Script = Script::new(REMOVE);
 static RELEASE_SCRIPT: Script = Script::new(RELEASE);
 static RENEW_SCRIPT: Script = Script::new(RENEW);
+static CLAIM_SCRIPT: Script = Script::new(CLAIM);
 static EXTEND_SCRIPT: Script = Script::new(EXTEND);
 static PEEK_SCRIPT: Script = Script::new(PEEK);
 
@@ -37,6 +38,7 @@ pub(crate) struct Leases {
     wake: Wake,
     control: Option<Arc<Control>>,
     clock: Arc<Clock>,
+    stores: Stores,
 }
 
 /// The right to load one value.
@@ -84,7 +86,14 @@ impl Leases {
         clock: Arc<Clock>,
     ) -> Self {
         let wake = Wake::new(server, keys::wake(&stem));
+        let storing = Storing {
+            lane: lane.clone(),
+            stem: stem.clone(),
+            control: control.clone(),
+            wake: bytes(wake.channel()),
+        };
         Leases {
+            stores: stores(storing, lane.deadline_of_each()),
             lane,
             stem,
             length,
@@ -291,6 +300,35 @@ impl Leases {
         })
     }
 
+    /// Removes a value that is about to be written, and takes its lease from whoever has it.
+    pub(crate) async fn claim(&self, key: &Key) -> Result<Lease, Error> {
+        let mut lease = Lease {
+            key: key.clone(),
+            lease: self.of(key),
+            token: token(),
+            under: self.apart(key).await?,
+        };
+        let [epoch, life] = self.control.as_ref().map(|c| c.args()).unwrap_or_default();
+        let args = [
+            Bytes::copy_from_slice(lease.token.as_bytes()),
+            number(self.length),
+            epoch,
+            life,
+        ];
+        let args = args.into_iter().chain(self.announcing(key));
+        let keys = [key, &lease.lease].into_iter().chain(self.beside(key));
+        let reply = self
+            .lane
+            .script::<Vec<Bytes>>(&CLAIM_SCRIPT, keys, args, Policy::Idempotent);
+        let reply = Box::pin(reply).await?;
+        if let (Some(control), Some(text)) = (&self.control, reply.get(1))
+            && control.is_beside
+        {
+            lease.under = Some(control.of(&self.stem, key).must_state_of(text)?);
+        }
+        Ok(lease)
+    }
+
     /// Gives a lease back without a value. Where that fails, it ends by itself.
     pub(crate) async fn release(&self, lease: &Lease) {
         let args = [
@@ -320,27 +358,20 @@ impl Leases {
 
     /// Stores a value, and ends the lease of whoever loads it; the stamp of its entry.
     pub(crate) async fn store(&self, key: &Key, entry: Entry, ttl: Duration) -> Result<u64, Error> {
-        let lease = self.of(key);
-        let [epoch, life] = match (&self.control, self.apart(key).await?) {
-            (_, Some(state)) => [state.epoch, state.clock].map(|number| number.to_string().into()),
-            (Some(control), None) => control.args(),
-            (None, None) => Default::default(),
+        let under = match &self.control {
+            Some(control) if !control.is_beside => Box::pin(self.apart(key)).await?,
+            _ => None,
         };
-        let args = [
-            number(ttl),
-            self.channel(),
-            bytes(key),
-            entry.head,
-            epoch,
-            life,
-            entry.rest,
-        ];
-        let args = args.into_iter().chain(self.announcing(key));
-        let keys = [key, &lease].into_iter().chain(self.beside(key));
-        let reply = self
-            .lane
-            .script(&STORE_SCRIPT, keys, args, Policy::Idempotent);
-        Box::pin(reply).await
+        let control = self.control.as_ref();
+        let put = Put {
+            key: key.clone(),
+            lease: self.of(key),
+            shard: control.map_or(0, |control| control.of(&self.stem, key).at),
+            under: under.map(|state| [state.epoch, state.clock]),
+            entry,
+            lives: ttl,
+        };
+        self.stores.call(put).await
     }
 
     /// Removes a value, and ends the lease of whoever loads it; whether there was a value.

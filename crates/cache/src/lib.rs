@@ -27,10 +27,12 @@ mod remove;
 mod scope;
 mod stats;
 mod store;
+mod stores;
 mod striped;
 mod wake;
 mod wire;
 mod write;
+mod write_through;
 
 pub use builder::Builder;
 pub use cache::Cache;
@@ -51,3 +53,4 @@ pub use russet_core::{
     BuildError, Error, FromKeyPart, KeyPart, Namespace, Pace, Profile, Redis, ServerInfo,
 };
 pub use stats::{Misses, Stats};
+pub use write_through::WriteError;

@@ -15,6 +15,7 @@ use crate::loaded::{IntoLoaded, Loaded, What};
 use crate::stats::one_more;
 use crate::store::{Found, Leased, Store};
 use crate::wire::{Head, Terms};
+use crate::write::Filled;
 
 /// The context of one load.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub(crate) struct Before<V> {
 impl<V> Before<V> {
     pub(crate) fn found(found: Found<V>) -> Self {
         Before {
+            seen: found.begins(),
             stale: found.value.map(|value| (value, found.tags)),
-            seen: found.seen,
         }
     }
 }
@@ -177,15 +178,15 @@ async fn settle<V: Payload + Send + Sync + 'static>(
         ..store.terms(ttl, tags)
     };
     leader.reaches(Boarded::Storing);
-    let holds = lease.fill(leader.key(), value.as_ref(), &terms).await;
-    Ok(Landing::Value(value, good_for(holds)))
+    let filled = lease.fill(leader.key(), value.as_ref(), &terms).await;
+    Ok(Landing::Value(value, good_for(filled)))
 }
 
 /// For whom a loaded value is good.
-pub(crate) fn good_for(holds: bool) -> Boarded {
-    match holds {
-        true => Boarded::Loading,
-        false => Boarded::Asking,
+pub(crate) fn good_for(filled: Filled) -> Boarded {
+    match filled {
+        Filled::Holds | Filled::Unknown => Boarded::Loading,
+        Filled::Fails => Boarded::Asking,
     }
 }
 
@@ -226,18 +227,18 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
         }
     }
 
-    /// Stores what was loaded; whether that holds then, as far as is known.
-    pub(crate) async fn fill(mut self, key: &Key, value: Option<&Arc<V>>, terms: &Terms) -> bool {
+    /// Stores what was loaded.
+    pub(crate) async fn fill(mut self, key: &Key, value: Option<&Arc<V>>, terms: &Terms) -> Filled {
         let Some(lease) = self.lease.take() else {
-            return true;
+            return Filled::Unknown;
         };
         match self.store.fill(&lease, key, value, terms).await {
-            Ok(holds) => holds,
+            Ok(filled) => filled,
             Err(error) => {
                 // The callers have their value; that it could not be kept is for the log.
                 tracing::warn!(target: "russet::cache", cache = %self.store.name, %error, "a loaded value was not stored");
                 self.store.leases.release(&lease).await;
-                true
+                Filled::Unknown
             }
         }
     }

@@ -14,8 +14,8 @@ use russet_core::{KeyPart, part};
 /// use russet_cache::Loaded;
 /// use std::time::Duration;
 ///
-/// let short = Loaded::value("busy").ttl(Duration::from_secs(5)).tag("status");
-/// let nobody = Loaded::<&str>::missing();
+/// let short = Loaded::<String>::value("busy".to_owned()).ttl(Duration::from_secs(5)).tag("status");
+/// let nobody = Loaded::<String>::missing();
 /// ```
 #[must_use = "a loader answers it"]
 pub struct Loaded<V> {

@@ -108,7 +108,7 @@ impl Outcome {
 pub(crate) struct Counts {
     pub(crate) local: Striped,
     pub(crate) local_missing: AtomicU64,
-    hits: AtomicU64,
+    hits: Striped,
     missing: AtomicU64,
     stale: AtomicU64,
     absent: AtomicU64,
@@ -130,7 +130,7 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) fn read(&self, outcome: Outcome) {
         one_more(match outcome {
-            Outcome::Hit => &self.hits,
+            Outcome::Hit => return self.hits.one_more(),
             Outcome::Missing => &self.missing,
             Outcome::Stale => &self.stale,
             Outcome::Absent => &self.absent,
@@ -150,7 +150,7 @@ impl Counts {
     pub(crate) fn stats(&self) -> Stats {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Stats {
-            hits: count(&self.hits) + self.local.sum(),
+            hits: self.hits.sum() + self.local.sum(),
             hits_local: self.local.sum() + count(&self.local_missing),
             hits_missing: count(&self.missing) + count(&self.local_missing),
             misses: Misses {

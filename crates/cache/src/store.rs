@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::builder::Options;
 use crate::clock::Clock;
 use crate::coherence::Coherence;
-use crate::control::Control;
+use crate::control::{Control, State, States};
 use crate::flight::Flights;
 use crate::follow::Follower;
 use crate::freshness::Age;
@@ -33,7 +33,7 @@ pub(crate) struct Store<V> {
     pub(crate) name: String,
     pub(crate) stem: Stem,
     pub(crate) server: Server,
-    reads: Getter,
+    reads: Reads,
     /// With the deadline of reads.
     quick: Lane,
     pub(crate) lane: Lane,
@@ -69,7 +69,7 @@ pub(crate) struct Found<V> {
     pub(crate) age: Age,
     /// Whether this reader is the one to load it anew although it is fresh.
     pub(crate) is_early: bool,
-    /// How the entry begins.
+    /// The entry, or how it begins.
     pub(crate) seen: Bytes,
     pub(crate) tags: Vec<String>,
 }
@@ -86,6 +86,7 @@ pub(crate) enum Leased<V> {
 
 pub(crate) struct Operations {
     get: Operation,
+    hit: Tally,
     local: Tally,
     pub(crate) insert: Operation,
     pub(crate) remove: Operation,
@@ -93,7 +94,15 @@ pub(crate) struct Operations {
 }
 
 /// A value's bytes, and the control state of that moment.
-type Read = (Option<Bytes>, Option<Bytes>);
+type Read = (Option<Bytes>, Option<State>);
+
+/// How values are read.
+enum Reads {
+    /// With the control state beside them.
+    Beside(Getter<States>),
+    /// Alone: there is none, or it lives in another slot.
+    Alone(Getter),
+}
 
 /// The task that follows what others change; it ends with the cache.
 struct Following(JoinHandle<()>);
@@ -131,11 +140,17 @@ where
             Arc::new(local)
         });
         let clock = Arc::new(Clock::new());
+        let quick = lane.clone().deadline(options.read_deadline);
+        let beside = control.clone().filter(|control| control.is_beside);
         Store {
             server: ns.server(CONCERN, &stem),
-            reads: lane.clone().deadline(options.read_deadline).getter(),
-            quick: lane.clone().deadline(options.read_deadline),
+            reads: match beside {
+                Some(control) => Reads::Beside(quick.getter_beside(States(control))),
+                None => Reads::Alone(quick.getter()),
+            },
+            quick,
             operations: Operations {
+                hit: operation("get").tally("hit"),
                 local: operation("get").tally("local"),
                 get: operation("get"),
                 insert: operation("insert"),
@@ -193,7 +208,7 @@ where
     #[inline]
     pub(crate) fn look_local(&self, part: &str) -> Option<Hit<V>> {
         let local = self.local.as_ref()?;
-        let hit = local.get(part, Instant::now())?;
+        let hit = local.get(part)?;
         match hit.value {
             Some(_) => self.counts.local.one_more(),
             None => one_more(&self.counts.local_missing),
@@ -254,46 +269,59 @@ where
     }
 
     async fn bytes_of_all(&self, keys: &[Key]) -> Vec<Result<Read, Error>> {
-        let Some(control) = &self.control else {
-            let read = self.reads.get_many(keys.to_vec()).await.into_iter();
-            return read.map(|value| Ok((value?, None))).collect();
+        let reads = match &self.reads {
+            Reads::Beside(reads) => {
+                let pairs = keys.iter().map(|key| (key.clone(), self.shard_of(key)));
+                return reads.get_many_beside(pairs.collect()).await;
+            }
+            Reads::Alone(reads) => reads,
         };
-        control.keep_warm(Instant::now());
-        let state = |key| control.of(&self.stem, key).state.clone();
-        if control.is_beside {
-            let pairs = keys.iter().map(|key| (key.clone(), state(key))).collect();
-            return self.reads.get_many_beside(pairs).await;
-        }
-        let Some(first) = keys.first() else {
-            return Vec::new();
+        let values = reads.get_many(keys.to_vec());
+        // Where it lives apart there is one for all.
+        let (values, state) = match keys.first() {
+            Some(first) => join(values, self.state(first)).await,
+            None => return Vec::new(),
         };
-        // Without shards there is one state for all.
-        let (values, state) = join(
-            self.reads.get_many(keys.to_vec()),
-            self.reads.get(state(first)),
-        )
-        .await;
         let read = values.into_iter().map(|value| Ok((value?, state.clone()?)));
         read.collect()
     }
 
     /// A value's bytes, with the control state of the same moment; where that lives in another slot, of before or after.
     async fn bytes(&self, key: &Key) -> Result<Read, Error> {
-        let Some(control) = &self.control else {
-            return Ok((self.reads.get(key.clone()).await?, None));
-        };
-        control.keep_warm(Instant::now());
-        let state = control.of(&self.stem, key).state.clone();
-        if control.is_beside {
-            return self.reads.get_beside(key.clone(), state).await;
+        match &self.reads {
+            Reads::Beside(reads) => reads.get_beside(key.clone(), self.shard_of(key)).await,
+            Reads::Alone(reads) => {
+                let (value, state) = join(reads.get(key.clone()), self.state(key)).await;
+                Ok((value?, state?))
+            }
         }
-        let (value, state) = join(self.reads.get(key.clone()), self.reads.get(state)).await;
-        Ok((value?, state?))
+    }
+
+    fn shard_of(&self, key: &Key) -> u16 {
+        let control = self.control.as_ref();
+        control.map_or(0, |control| control.of(&self.stem, key).at)
+    }
+
+    /// The control state, read alone; nothing if there is none.
+    async fn state(&self, key: &Key) -> Result<Option<State>, Error> {
+        let Some(control) = &self.control else {
+            return Ok(None);
+        };
+        let shard = control.of(&self.stem, key);
+        let text = match &self.reads {
+            Reads::Beside(reads) => Box::pin(reads.get(shard.state.clone())).await?,
+            Reads::Alone(reads) => Box::pin(reads.get(shard.state.clone())).await?,
+        };
+        Ok(text.and_then(|text| shard.state_of(&text)))
     }
 
     /// Whether the server's time is to be asked: once in a while, by one reader. Ages are told by it.
     fn must_ask_time(&self, now: Instant) -> bool {
-        self.control.is_some() && self.clock.is_due(now)
+        let Some(control) = &self.control else {
+            return false;
+        };
+        control.keep_warm(now);
+        self.clock.is_due(now)
     }
 
     async fn ask_time(&self) {
@@ -315,17 +343,14 @@ where
         began: Instant,
     ) -> Result<Look<V>, Error> {
         let opened = match read {
-            Ok((Some(bytes), state)) => {
-                self.opened(key, ticket, &bytes, state.as_ref(), began)
-                    .await
-            }
+            Ok((Some(bytes), state)) => self.opened(key, ticket, bytes, state, began).await,
             Ok((None, _)) => Ok((Outcome::Absent, Look::Nothing(Bytes::new()))),
             Err(error) => Err(error),
         };
         let (outcome, look) = match opened {
             Ok((outcome, look)) => (outcome, Ok(look)),
             Err(error) if self.options.on_outage.hides(&error) => {
-                (Outcome::Outage, Ok(self.stand_in(key, began)))
+                (Outcome::Outage, Ok(self.stand_in(key)))
             }
             Err(error) => (Outcome::Error, Err(error)),
         };
@@ -334,12 +359,12 @@ where
     }
 
     /// What this process keeps in memory, where Redis is away.
-    fn stand_in(&self, key: &Key, now: Instant) -> Look<V> {
+    fn stand_in(&self, key: &Key) -> Look<V> {
         let freshness = &self.options.freshness;
         let window = freshness.if_error.max(freshness.while_revalidate);
         // Where nothing stale is asked for, nothing is served of which it is not sure that it holds.
         let local = self.local.as_ref().filter(|_| !window.is_zero());
-        match local.and_then(|local| local.stand_in(self.part(key), window, now)) {
+        match local.and_then(|local| local.stand_in(self.part(key), window)) {
             Some(value) => {
                 one_more(&self.counts.stale_served);
                 Look::Found(Found::bare(value, Bytes::new()))
@@ -353,38 +378,38 @@ where
         self: &Arc<Self>,
         key: &Key,
         ticket: Option<Ticket>,
-        bytes: &Bytes,
-        state: Option<&Bytes>,
+        bytes: Bytes,
+        state: Option<State>,
         now: Instant,
     ) -> Result<(Outcome, Look<V>), Error> {
-        let seen = bytes.slice(..bytes.len().min(SEEN));
+        let seen = || bytes.slice(..bytes.len().min(SEEN));
         let Some(control) = &self.control else {
-            return Ok(match self.decode(key, bytes) {
+            return Ok(match self.decode(key, &bytes) {
                 Some(value) => (
                     Outcome::Hit,
-                    Look::Found(Found::bare(Arc::new(value), seen)),
+                    Look::Found(Found::bare(Arc::new(value), seen())),
                 ),
-                None => (Outcome::Undecodable, Look::Nothing(seen)),
+                None => (Outcome::Undecodable, Look::Nothing(seen())),
             });
         };
-        let Some((head, value)) = Head::read(bytes) else {
-            return Ok((Outcome::Undecodable, Look::Nothing(seen)));
+        let Some((head, value)) = Head::read(&bytes) else {
+            return Ok((Outcome::Undecodable, Look::Nothing(seen())));
         };
         if self.pending.has_tag_of(&head)
             || !control
                 .holds(control.of(&self.stem, key), &head, state)
                 .await?
         {
-            return Ok((Outcome::Invalidated, Look::Nothing(seen)));
+            return Ok((Outcome::Invalidated, Look::Nothing(seen())));
         }
         let value = match head.found_nothing {
             true => None,
             false if head.shape != self.shape => {
-                return Ok((Outcome::Undecodable, Look::Nothing(seen)));
+                return Ok((Outcome::Undecodable, Look::Nothing(seen())));
             }
             false => match self.decode(key, value) {
                 Some(value) => Some(Arc::new(value)),
-                None => return Ok((Outcome::Undecodable, Look::Nothing(seen))),
+                None => return Ok((Outcome::Undecodable, Look::Nothing(seen()))),
             },
         };
         let freshness = &self.options.freshness;
@@ -394,14 +419,14 @@ where
             is_early: freshness.is_early(age, head.fresh, head.load_took),
             tags: head.tags().map(str::to_owned).collect(),
             value,
-            seen,
+            seen: Bytes::new(),
         };
         if found.age == Age::Fresh {
             if head.kept_in_use {
                 one_more(&self.counts.stale_served);
             }
             if freshness.slides(age, head.fresh) {
-                self.slide(key, &head, &found.seen);
+                self.slide(key, &head, seen());
             }
             if let (Some(local), Some(ticket)) = (&self.local, ticket) {
                 let fresh = match freshness.sliding {
@@ -425,7 +450,14 @@ where
             (Age::Fresh, None) => Outcome::Missing,
             _ => Outcome::Stale,
         };
-        Ok((outcome, Look::Found(found)))
+        // Moved, not counted once more; most are thrown away.
+        Ok((
+            outcome,
+            Look::Found(Found {
+                seen: bytes,
+                ..found
+            }),
+        ))
     }
 
     fn decode(&self, key: &Key, bytes: &[u8]) -> Option<V> {
@@ -443,11 +475,11 @@ where
     }
 
     /// Has an entry that is being read live on.
-    fn slide(self: &Arc<Self>, key: &Key, head: &Head<'_>, seen: &Bytes) {
+    fn slide(self: &Arc<Self>, key: &Key, head: &Head<'_>, seen: Bytes) {
         if !self.sliding().insert(key.clone()) {
             return;
         }
-        let (store, key, seen) = (self.clone(), key.clone(), seen.clone());
+        let (store, key) = (self.clone(), key.clone());
         let (flags, fresh) = (
             Head::flags(head.found_nothing, head.kept_in_use),
             head.fresh,
@@ -472,7 +504,11 @@ where
 
     fn note(&self, outcome: Outcome, began: Instant) {
         self.counts.read(outcome);
-        self.operations.get.record(outcome.name(), began.elapsed());
+        match outcome {
+            // The one that nearly all are is counted without looking for its name.
+            Outcome::Hit => self.operations.hit.one_more_after(began.elapsed()),
+            _ => self.operations.get.record(outcome.name(), began.elapsed()),
+        }
         tracing::debug!(target: "russet::cache", cache = %self.name, outcome = outcome.name(), "read");
     }
 
@@ -501,8 +537,7 @@ where
             };
             let opened = async {
                 let state = self.state_with(key, state).await?;
-                self.opened(key, ticket, &bytes, state.as_ref(), Instant::now())
-                    .await
+                self.opened(key, ticket, bytes, state, Instant::now()).await
             };
             let look = match opened.await {
                 Ok((_, look)) => look,
@@ -516,7 +551,8 @@ where
                     return Ok(Leased::Value(found.value));
                 }
                 // Of a process with another version of the type, say, or invalidated: ours replaces it.
-                Look::Found(Found { seen: no_use, .. }) | Look::Nothing(no_use) => seen = no_use,
+                Look::Found(found) => seen = found.begins(),
+                Look::Nothing(no_use) => seen = no_use,
             }
         }
     }
@@ -525,14 +561,11 @@ where
     pub(crate) async fn state_with(
         &self,
         key: &Key,
-        state: Option<Bytes>,
-    ) -> Result<Option<Bytes>, Error> {
-        match &self.control {
-            Some(control) if state.is_none() => {
-                let state = control.of(&self.stem, key).state.clone();
-                self.reads.get(state).await
-            }
-            _ => Ok(state),
+        text: Option<Bytes>,
+    ) -> Result<Option<State>, Error> {
+        match (&self.control, text) {
+            (Some(control), Some(text)) => Ok(control.of(&self.stem, key).state_of(&text)),
+            _ => self.state(key).await,
         }
     }
 
@@ -552,7 +585,7 @@ where
                 return Ok(None);
             };
             let state = self.state_with(key, peek.state).await?;
-            let holds = control.holds(control.of(&self.stem, key), &head, state.as_ref());
+            let holds = control.holds(control.of(&self.stem, key), &head, state);
             if self.pending.has_tag_of(&head) || !holds.await? || head.found_nothing {
                 return Ok(None);
             }
@@ -643,6 +676,11 @@ impl<V> Found<V> {
             seen,
             tags: Vec::new(),
         }
+    }
+
+    /// How the entry begins: what tells it from another one of its key.
+    pub(crate) fn begins(&self) -> Bytes {
+        self.seen.slice(..self.seen.len().min(SEEN))
     }
 
     /// A value of whose age nothing is known: it is fresh as long as it is there.

@@ -98,7 +98,7 @@ impl<'b> Head<'b> {
 
     /// The byte of its flags once it is kept in use.
     pub(crate) fn flags(found_nothing: bool, kept_in_use: bool) -> u8 {
-        u8::from(found_nothing) * FOUND_NOTHING | u8::from(kept_in_use) * KEPT_IN_USE
+        (u8::from(found_nothing) * FOUND_NOTHING) | (u8::from(kept_in_use) * KEPT_IN_USE)
     }
 }
 
@@ -160,9 +160,10 @@ pub(crate) fn entry(terms: &Terms, value: Option<&[u8]>) -> Entry {
         rest.extend_from_slice(tag.as_bytes());
     }
     rest.extend_from_slice(bytes);
-    let head = [MAGIC, VERSION, Head::flags(value.is_none(), false), 0];
+    const FOUND: [u8; 4] = [MAGIC, VERSION, 0, 0];
+    const MISSING: [u8; 4] = [MAGIC, VERSION, FOUND_NOTHING, 0];
     Entry {
-        head: Bytes::copy_from_slice(&head),
+        head: Bytes::from_static(if value.is_some() { &FOUND } else { &MISSING }),
         rest: rest.into(),
     }
 }

@@ -15,6 +15,16 @@ use crate::stats::one_more;
 use crate::store::{PIPELINE, Store};
 use crate::wire::{self, Entry, Terms};
 
+/// What became of a value that was stored under a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    Holds,
+    /// Its key was changed, or it was invalidated, since it began to be loaded.
+    Fails,
+    /// Redis did not say.
+    Unknown,
+}
+
 impl<V> Store<V>
 where
     V: Payload + Send + Sync + 'static,
@@ -91,7 +101,7 @@ where
         key: &Key,
         value: Option<&Arc<V>>,
         terms: &Terms,
-    ) -> Result<bool, Error> {
+    ) -> Result<Filled, Error> {
         let began = (Instant::now(), self.pending.now());
         let entry = self.entry(key, value.map(|value| &**value), terms)?;
         let ticket = self.ticket(key);
@@ -104,7 +114,7 @@ where
         if let Ok((false, _)) = filled {
             tracing::debug!(target: "russet::cache", cache = %self.name, "the value changed while it was loaded; not stored");
             self.changed(key);
-            return Ok(false);
+            return Ok(Filled::Fails);
         }
         let state = filled.as_ref().ok().and_then(|(_, state)| state.clone());
         let is_stored = filled.is_ok();
@@ -116,7 +126,11 @@ where
             }
             _ => self.changed(key),
         }
-        Ok(holds)
+        Ok(match holds {
+            true if is_stored => Filled::Holds,
+            true => Filled::Unknown,
+            false => Filled::Fails,
+        })
     }
 
     /// Whether what was just stored was invalidated while it was loaded; that is known as soon as it is stored.
@@ -134,7 +148,7 @@ where
             let state = self.state_with(key, state).await?;
             let head = entry.head_under(under.epoch, under.clock);
             let shard = control.of(&self.stem, key);
-            control.holds(shard, &head, state.as_ref()).await
+            control.holds(shard, &head, state).await
         };
         match holds.await {
             Err(error) if self.options.on_outage.hides(&error) => Ok(true),

@@ -92,7 +92,7 @@ fn shown(took: Duration) -> String {
 }
 
 /// Runs something and says how long it took.
-pub(crate) async fn timed<F: Future>(work: F) -> (F::Output, Duration) {
+pub(crate) async fn timed<F: IntoFuture>(work: F) -> (F::Output, Duration) {
     let started = Instant::now();
     let output = work.await;
     (output, started.elapsed())

@@ -22,10 +22,12 @@ async fn main() -> ExitCode {
 async fn walk(guide: &mut Guide) -> Outcome {
     let shared = russet_testkit::Shared::get();
     let redis = chapters::connect::walk(guide, shared.url()).await?;
-    let ns = redis.namespace(shared.namespace())?.env("tour");
+    let product = shared.namespace();
+    let ns = redis.namespace(&product)?.env("tour");
     chapters::values::walk(guide, &ns).await?;
     chapters::herd::walk(guide, &ns).await?;
     chapters::expiry::walk(guide, &ns).await?;
+    chapters::freshness::walk(guide, &ns, shared.url(), &product).await?;
     chapters::outage::walk(guide).await?;
     chapters::keyspace::walk(guide, &ns).await?;
     chapters::keys::walk(guide, &ns, &shared).await

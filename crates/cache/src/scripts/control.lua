@@ -4,7 +4,7 @@
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(1)
--- COMMANDS: TIME, GET, SET, UNLINK, ZADD, ZSCORE, PEXPIRE, XREVRANGE, XADD, PUBLISH
+-- COMMANDS: TIME, GET, SET, UNLINK, ZADD, ZSCORE, PEXPIRE, EXISTS, XREVRANGE, XADD, PUBLISH
 
 -- The server's time, in microseconds.
 local function clock()
@@ -78,6 +78,11 @@ local function entry(head, epoch, stamp, rest)
         return rest
     end
     return head .. struct.pack('>I8I8I8', epoch, stamp, clock()) .. rest
+end
+
+-- Whether anybody keeps values in their memory.
+local function is_followed(at)
+    return redis.call('EXISTS', KEYS[at]) == 1
 end
 
 -- Tells a change to those who keep values in their memory. KEYS[at] is the stream of changes, and is there while somebody follows;

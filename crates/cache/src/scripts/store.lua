@@ -1,33 +1,49 @@
--- Stores a value, and ends the lease of whoever loads it at the moment.
--- KEYS[1]  the value
--- KEYS[2]  its lease
--- KEYS[3]  the control state, and
--- KEYS[4]  its tags, and
--- KEYS[5]  the stream of changes; none of them where they live in another slot, or the cache has none
--- ARGV[1]  how long the value lives, in milliseconds
--- ARGV[2]  the channel on which those who wait are woken
--- ARGV[3]  what wakes them
--- ARGV[4]  the entry's head, empty for an entry without one
--- ARGV[5]  the epoch that begins if there is none; without KEYS[3] the present one
--- ARGV[6]  how long the control state lives, in milliseconds; without KEYS[3] its present clock
--- ARGV[7]  the rest of the entry
--- ARGV[8]  what is told of a change: see control.lua
--- ARGV[12] the change
--- REPLY    the clock that the entry is stored under, where the state was given
--- COST     O(1)
--- COMMANDS: GET, SET, DEL, PUBLISH
-local epoch, stamp = ARGV[5], ARGV[6]
-if KEYS[3] then
-    local state = opened(3, ARGV[5], ARGV[6])
-    epoch, stamp = state.epoch, state.now
+-- Stores values, and ends the leases of whoever loads them at the moment.
+-- KEYS[1]      the control state,
+-- KEYS[2]      its tags, and
+-- KEYS[3]      the stream of changes; none of them where they live in another slot, or the cache has none
+-- KEYS[3+..]   the values, then their leases
+-- ARGV[1]      how many values there are
+-- ARGV[2]      1 if the control state was given
+-- ARGV[3]      the channel on which those who wait are woken
+-- ARGV[4]      what is told of a change: see control.lua
+-- ARGV[8]      the epoch that begins if there is none; without a control state the present one
+-- ARGV[9]      how long the control state lives, in milliseconds; without one its present clock
+-- ARGV[10]     the entries' head, empty for entries without one
+-- ARGV[11]     where the part of a key begins that names it to those who keep values in their memory
+-- ARGV[11+..]  for each value the rest of its entry, and how long it lives in milliseconds
+-- REPLY        the clock that the entries are stored under, where the state was given
+-- COST         O(1) a value
+-- COMMANDS: EXISTS, GET, SET, DEL, PUBLISH
+local call, keys, args = redis.call, KEYS, ARGV
+local count = tonumber(args[1])
+local epoch, stamp, first = args[8], args[9], 0
+if args[2] == '1' then
+    local state = opened(1, epoch, stamp)
+    epoch, stamp, first = state.epoch, state.now, 3
 end
-redis.call('SET', KEYS[1], entry(ARGV[4], epoch, stamp, ARGV[7]), 'PX', ARGV[1])
-local holder = redis.call('GET', KEYS[2])
-if holder then
-    redis.call('DEL', KEYS[2])
-    if string.sub(holder, -1) == '+' then
-        redis.call('PUBLISH', ARGV[2], ARGV[3])
+local under = ''
+if args[10] ~= '' then
+    under = args[10] .. struct.pack('>I8I8I8', epoch, stamp, clock())
+end
+for i = 1, count do
+    call('SET', keys[first + i], under .. args[2 * i + 10], 'PX', args[2 * i + 11])
+end
+if call('EXISTS', unpack(keys, first + count + 1, first + 2 * count)) > 0 then
+    for i = 1, count do
+        local lease = keys[first + count + i]
+        local holder = call('GET', lease)
+        if holder then
+            call('DEL', lease)
+            if string.sub(holder, -1) == '+' then
+                call('PUBLISH', args[3], keys[first + i])
+            end
+        end
     end
 end
-announce(5, 8, ARGV[12])
+if first > 0 and is_followed(3) then
+    for i = 1, count do
+        announce(3, 4, 'k' .. string.sub(keys[first + i], tonumber(args[11])))
+    end
+end
 return number(stamp == '' and 0 or stamp)

@@ -76,11 +76,20 @@ pub(super) fn waits(
 }
 
 /// Until somebody has asked for the lease and marked it.
-pub(super) async fn marked(product_lease: &str) {
-    let begun = Instant::now();
+pub(super) async fn marked(lease: &str) {
     let shared = Shared::get();
+    marked_by(|| shared.command(&["GET", lease])).await;
+}
+
+/// The same on a server of the test's own.
+pub(super) async fn marked_on(server: &Server, lease: &str) {
+    marked_by(|| server.command(&["GET", lease])).await;
+}
+
+async fn marked_by(holder: impl Fn() -> russet_testkit::resp::Value) {
+    let begun = Instant::now();
     loop {
-        let holder = tokio::task::block_in_place(|| shared.command(&["GET", product_lease]));
+        let holder = tokio::task::block_in_place(&holder);
         if holder.as_str().is_some_and(|holder| holder.ends_with('+')) {
             return;
         }

@@ -201,8 +201,6 @@ async fn a_subscriber_that_is_cut_or_hears_nothing_follows_within_the_bound() {
     let server = Server::start();
     let one = on(&server).await;
     let (proxy, faulty) = (Proxy::of(&server), Proxy::of(&server));
-    let silent = Fault::BlackHole(Direction::ToClient);
-    faulty.inject(Match::command("SUBSCRIBE"), silent);
     let cut = process(&proxy.url(), "t").await;
     let deaf = process(&faulty.url(), "t").await;
     for (name, two) in [("cut", &cut), ("deaf", &deaf)] {
@@ -211,6 +209,19 @@ async fn a_subscriber_that_is_cut_or_hears_nothing_follows_within_the_bound() {
             kept(two, 7, round).await;
             if name == "cut" {
                 server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+            } else if round == 0 {
+                // Whoever waits for a load subscribes on the connection on which it follows: from then on that is silent, and so
+                // is whichever comes after it.
+                let silent = Fault::BlackHole(Direction::ToClient);
+                let silenced = faulty.inject(Match::command("SUBSCRIBE"), silent);
+                let gate = gated(&one, 9, Ok(90));
+                gate.begun.await.unwrap();
+                let loads = Arc::default();
+                let waiting = super::lease::waits(two, 9, &loads);
+                super::lease::marked_on(&server, &super::lease::lease_of(&one, 9)).await;
+                gate.open.notify_one();
+                assert_eq!(waiting.await.unwrap(), 90);
+                assert!(silenced.hits() > 0);
             }
             one.remove(&7).await.unwrap();
             let took = follows(two, 7, round).await;
@@ -390,6 +401,24 @@ async fn a_value_ends_in_memory_when_it_ends_in_redis_and_no_later_than_its_loca
     assert_eq!(brief.stats().hits_local, before, "asked Redis again");
 }
 
+/// A value that is only ever read from memory is seen to be read.
+#[tokio::test]
+async fn a_sliding_value_lives_on_while_it_is_read_from_memory() {
+    let life = Duration::from_millis(300);
+    let server = Server::start();
+    let users = process_with(&server.url(), "t", |users| {
+        users.ttl(life).jitter(0.0).sliding()
+    })
+    .await;
+    users.insert(&1, 10).await.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < 4 * life {
+        assert_eq!(users.get(&1).await.unwrap().as_deref(), Some(&10));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(users.stats().hits_local > 0, "{:?}", users.stats());
+}
+
 #[tokio::test]
 async fn without_coherence_values_are_kept_briefly() {
     let server = Server::start();
@@ -534,8 +563,8 @@ async fn no_read_here_is_older_than_an_invalidation_here_and_elsewhere_not_for_l
     let source: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(1)).collect());
     let began = Instant::now();
     // When each version of each key was invalidated, by whomever: in milliseconds.
-    let over: Arc<Vec<std::sync::Mutex<Vec<(u64, u64)>>>> =
-        Arc::new((0..KEYS).map(|_| Default::default()).collect());
+    type Over = std::sync::Mutex<Vec<(u64, u64)>>;
+    let over: Arc<Vec<Over>> = Arc::new((0..KEYS).map(|_| Over::default()).collect());
     let mut tasks = JoinSet::new();
     for (number, users) in processes.iter().enumerate() {
         let own: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());

@@ -16,8 +16,10 @@ mod lease;
 mod local;
 mod many;
 mod outage;
+mod processes;
 mod profile;
 mod values;
+mod write_through;
 
 use std::time::Duration;
 

@@ -152,25 +152,39 @@ async fn loads_of_one_and_of_many_share_flights() {
         }
     });
     begins.await.unwrap();
+    let (many_begun, many_begins) = oneshot::channel();
+    let (many_release, many_released) = oneshot::channel::<()>();
     let many = tokio::spawn({
         let users = users.clone();
         async move {
             let load = |missing: Vec<u64>| async move {
                 assert_eq!(missing, [1, 2]);
+                let _ = many_begun.send(());
+                let _ = many_released.await;
                 Ok::<_, ()>([1, 2].map(|id| (id, "of many".to_owned())))
             };
             users.get_or_load_many(&[1, 2], load).await
         }
     });
-    let second = users
-        .get_or_load(&2, |_| async { Ok::<_, ()>("alone".to_owned()) })
-        .await
-        .unwrap();
+    many_begins.await.unwrap();
+    let second = tokio::spawn({
+        let users = users.clone();
+        async move {
+            let load = |_| async { Ok::<_, ()>("alone".to_owned()) };
+            users.get_or_load(&2, load).await
+        }
+    });
+    // It has seen that there is none, and waits.
+    while users.stats().misses.absent < 4 {
+        tokio::task::yield_now().await;
+    }
     let _ = release.send(());
     assert_eq!(one.await.unwrap().unwrap().as_str(), "alone");
+    let _ = many_release.send(());
     let many = many.await.unwrap().unwrap();
     assert_eq!(many[0].as_ref().unwrap().as_str(), "of many");
-    assert_eq!(many[1], Some(second));
+    assert_eq!(second.await.unwrap().unwrap().as_str(), "of many");
+    assert_eq!(many[1].as_ref().unwrap().as_str(), "of many");
     // Whoever had the lease has stored it.
     assert_eq!(users.get(&1).await.unwrap().unwrap().as_str(), "alone");
 }

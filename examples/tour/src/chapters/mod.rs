@@ -2,6 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod expiry;
+pub(crate) mod freshness;
 pub(crate) mod herd;
 pub(crate) mod keys;
 pub(crate) mod keyspace;
