@@ -12,10 +12,12 @@ use russet_core::{Bytes, Key, KeyPart};
 use crate::error::LoadError;
 use crate::flight::{Boarded, Landing, Leader, Passenger, Seat};
 use crate::freshness::Age;
+use crate::leased::Leased;
 use crate::load::{Held, good_for, renewed};
+use crate::look::Look;
 use crate::scope::Scope;
 use crate::stats::one_more;
-use crate::store::{Leased, Look, PIPELINE, Store};
+use crate::store::{PIPELINE, Store};
 use crate::wire::Terms;
 
 /// One load for all keys that are missing and that nobody loads already.

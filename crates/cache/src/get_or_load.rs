@@ -17,9 +17,10 @@ use crate::freshness::Age;
 use crate::load::{Before, Cx, Wish, lead};
 use crate::loaded::IntoLoaded;
 use crate::local::Hit;
+use crate::look::{Found, Look};
 use crate::scope::Scope;
 use crate::stats::one_more;
-use crate::store::{Found, Look, Store};
+use crate::store::Store;
 
 /// A read that is yet to be awaited; made by [`Cache::get_or_load`](crate::Cache::get_or_load) and
 /// [`get_or_load_local`](crate::Cache::get_or_load_local).

@@ -11,9 +11,11 @@ use russet_core::{Bytes, Error, Key};
 
 use crate::flight::{Boarded, Landing, Leader};
 use crate::lease::Lease;
+use crate::leased::Leased;
 use crate::loaded::{IntoLoaded, Loaded, What};
+use crate::look::Found;
 use crate::stats::one_more;
-use crate::store::{Found, Leased, Store};
+use crate::store::Store;
 use crate::wire::{Head, Terms};
 use crate::write::Filled;
 

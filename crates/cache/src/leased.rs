@@ -1,0 +1,72 @@
+//! The right to load a value.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use russet_codec::Payload;
+use russet_core::{Bytes, Error, Key};
+
+use crate::freshness::Age;
+use crate::lease::{Lease, Taken};
+use crate::look::Look;
+use crate::store::Store;
+
+/// What came of asking for the right to load.
+pub(crate) enum Leased<V> {
+    Ours(Lease),
+    /// Somebody else has brought it meanwhile.
+    Value(Option<Arc<V>>),
+    /// Redis is away: everybody loads for themselves, and stores nothing.
+    Away,
+    TooLate,
+}
+
+impl<V> Store<V>
+where
+    V: Payload + Send + Sync + 'static,
+{
+    /// The right to load a value, or the value that somebody else has brought meanwhile; nothing while Redis is away, or where
+    /// somebody else has loaded until the deadline. `seen` is how what stands there and is of no use begins.
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        key: &Key,
+        seen: Bytes,
+        takes_missing: bool,
+        deadline: Instant,
+    ) -> Result<Leased<V>, Error> {
+        let mut seen = seen;
+        loop {
+            // Its value in Redis was removed, and Redis does not know it yet.
+            if self.pending.has(key) {
+                return Ok(Leased::Away);
+            }
+            let ticket = self.ticket(key);
+            let (bytes, state) = match self.leases.take(key, &seen, deadline).await {
+                Ok(Taken::Lease(lease)) => return Ok(Leased::Ours(lease)),
+                Ok(Taken::TooLate) => return Ok(Leased::TooLate),
+                Ok(Taken::Value(bytes, state)) => (bytes, state),
+                Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
+                Err(error) => return Err(error),
+            };
+            let opened = async {
+                let state = self.state_with(key, state).await?;
+                self.opened(key, ticket, bytes, state, Instant::now()).await
+            };
+            let look = match opened.await {
+                Ok((_, look)) => look,
+                Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
+                Err(error) => return Err(error),
+            };
+            match look {
+                Look::Found(found)
+                    if found.age == Age::Fresh && (takes_missing || found.value.is_some()) =>
+                {
+                    return Ok(Leased::Value(found.value));
+                }
+                // Of a process with another version of the type, say, or invalidated: ours replaces it.
+                Look::Found(found) => seen = found.begins(),
+                Look::Nothing(no_use) => seen = no_use,
+            }
+        }
+    }
+}
