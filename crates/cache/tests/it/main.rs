@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod allocations;
 mod cluster;
 mod counters;
 mod flight;
