@@ -10,15 +10,19 @@ mod allocations;
 mod cluster;
 mod counters;
 mod flight;
+mod follow;
 mod freshness;
+mod history;
 mod invalidation;
 mod keys;
 mod lease;
 mod local;
+mod lost;
 mod many;
 mod outage;
 mod processes;
 mod profile;
+mod under_way;
 mod values;
 mod write_through;
 
@@ -26,7 +30,7 @@ use std::time::Duration;
 
 use russet_cache::{Cache, Namespace, Redis};
 use russet_core::Lane;
-use russet_testkit::Shared;
+use russet_testkit::{Server, Shared};
 
 /// A namespace of this test's own on the shared server.
 async fn namespace() -> Namespace {
@@ -60,4 +64,12 @@ fn size(full: u64, reduced: u64) -> u64 {
 async fn meddle(url: &str) -> Lane {
     let redis = Redis::connect(url).await.expect("the server answers");
     redis.on(russet_cache::CONCERN)
+}
+
+/// How often a command has run on a server since its statistics were reset.
+fn calls(server: &Server, command: &str) -> u32 {
+    let stats = server.info("commandstats");
+    let calls = stats.get(&format!("cmdstat_{command}"));
+    let calls = calls.and_then(|stats| stats.strip_prefix("calls=")?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
 }

@@ -262,3 +262,54 @@ async fn an_encrypted_value_opens_under_its_own_key_alone() {
     lane.run::<()>(rename, Policy::AtMostOnce).await.unwrap();
     assert_eq!(notes.get(&8).await.unwrap(), None);
 }
+
+/// An older build's struct, and a newer one's, under the same key: misses that are counted, and no errors.
+#[tokio::test]
+async fn a_changed_type_is_a_miss() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Old {
+        name: String,
+    }
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct New {
+        name: String,
+        #[serde(default)]
+        age: u8,
+    }
+    let ns = namespace().await;
+    let old = Cache::<u64, Old>::builder(&ns, "users").build().unwrap();
+    let new = Cache::<u64, New>::builder(&ns, "users").build().unwrap();
+    let newer = Cache::<u64, New>::builder(&ns, "users")
+        .schema_version(2)
+        .build()
+        .unwrap();
+    old.insert(
+        &1,
+        Old {
+            name: "a".to_owned(),
+        },
+    )
+    .await
+    .unwrap();
+    assert!(
+        new.get(&1).await.unwrap().is_none(),
+        "though it could be read"
+    );
+    let loaded = new.get_or_load(&1, async |_| {
+        Ok::<_, ()>(New {
+            name: "b".to_owned(),
+            age: 7,
+        })
+    });
+    assert_eq!(loaded.await.unwrap().age, 7);
+    assert!(old.get(&1).await.unwrap().is_none());
+    assert!(newer.get(&1).await.unwrap().is_none());
+    assert_eq!(new.get(&1).await.unwrap().unwrap().name, "b");
+    let undecodable = [
+        old.stats().misses.undecodable,
+        new.stats().misses.undecodable,
+        newer.stats().misses.undecodable,
+    ];
+    assert_eq!(undecodable, [1, 2, 1]);
+    assert_eq!(old.stats().errors + new.stats().errors, 0);
+}
