@@ -82,14 +82,11 @@ where
                 values[at] = value;
                 continue;
             }
-            Landing::Absent => continue,
-            Landing::Timeout => LoadError::Timeout,
-            Landing::Panicked => LoadError::Panicked,
-            Landing::Cache(error) => LoadError::Cache(error),
-            Landing::Loader(error) => match error.downcast() {
-                Ok(error) => LoadError::Loader(error),
-                // Another call site's load, whose error is of another type: this key has no value here.
-                Err(_) => continue,
+            // It did not bring this one; or another call site's load failed, whose error is of another type: this key has no
+            // value here.
+            landing => match landing.into_error() {
+                Some(failed) => failed,
+                None => continue,
             },
         };
         match store.fallback(&places[at]).await {

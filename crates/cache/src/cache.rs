@@ -14,7 +14,7 @@ use russet_core::{
 use crate::builder::{Builder, Options, check_tags, check_ttl};
 use crate::bulk::bulk;
 use crate::error::LoadError;
-use crate::get_or_load::{GetOrLoad, Local};
+use crate::get_or_load::{GetOrLoad, InMemory, Local};
 use crate::insert::{Insert, Inserted};
 use crate::keys::is_beside;
 use crate::local::Hit;
@@ -60,8 +60,8 @@ where
         self.scope.key(&self.store.stem, key)
     }
 
-    /// The cached value, or `None` if there is none that can be read. One `GET`; reads that wait at the same moment share one
-    /// `MGET`.
+    /// The cached value, or `None` if there is none that can be read. One `MGET`, which reads
+    /// that wait at the same moment share; a second round trip where it has tags that are not known. A stale value is a miss.
     ///
     /// A value that another version of `V` wrote, or that something else wrote under this key, is a miss. So is
     /// Redis being away, unless the cache was built with [`OnOutage::Error`](crate::OnOutage::Error).
@@ -181,8 +181,8 @@ where
         write_through(&self.store, &key, value.into(), tags, writer).await
     }
 
-    /// Stores many values for the cache's TTL; what became of each, in their order. One `DEL` and one `SET … PX` each, for 128 in
-    /// one round trip.
+    /// Stores many values for the cache's TTL; what became of each, in their order. One `EVALSHA` for each
+    /// 32, at most 128 values on their way at once.
     ///
     /// # Errors
     /// As [`insert`](Cache::insert), if one of them fails; others may be stored all the same.
@@ -233,7 +233,7 @@ where
         removed
     }
 
-    /// Whether there is a value, readable or not. One `EXISTS`; `false` while Redis is away.
+    /// Whether there is a value that holds and is fresh. One `EVALSHA`; `false` while Redis is away.
     ///
     /// # Errors
     /// As [`get`](Cache::get).
@@ -248,7 +248,7 @@ where
         self.store.exists(&self.place(key)).await
     }
 
-    /// Has a value live this long from now on; `false` if there is none, or Redis is away. One `PEXPIRE`.
+    /// Has a value live this long from now on; `false` if there is none, or Redis is away. Two `EVALSHA`.
     ///
     /// # Errors
     /// A TTL outside its bounds (1 ms to 10 years), else as [`get`](Cache::get).
@@ -264,7 +264,7 @@ where
         self.store.expire(&self.place(key), ttl).await
     }
 
-    /// How long a value lives on; `None` if there is none, or Redis is away. One `PTTL`.
+    /// How long a value is fresh yet; `None` if there is none, or Redis is away. One `EVALSHA`.
     ///
     /// # Errors
     /// As [`get`](Cache::get).
@@ -321,15 +321,15 @@ where
         Q: KeyPart + ?Sized,
     {
         let freshness = &self.store.options.freshness;
-        let mut hit = self.look_local(key);
-        let is_early = hit.as_ref().is_some_and(|hit| hit.is_early(freshness));
-        if is_early {
-            hit = None;
-        }
-        // A key costs an allocation, which a hit does without; not so where the loader may want to know better.
-        let is_over = hit.as_ref().is_some_and(|hit| hit.value.is_some());
-        let key = (!is_over).then(|| self.place(key));
-        GetOrLoad::new(&self.store, &self.scope, key, hit, is_early, load)
+        let memory = match self.look_local(key) {
+            Some(hit) if hit.is_early(freshness) => InMemory::Early(self.place(key)),
+            Some(hit) => match hit.value {
+                Some(value) => InMemory::Value(value),
+                None => InMemory::Missing(self.place(key)),
+            },
+            None => InMemory::Nothing(self.place(key)),
+        };
+        GetOrLoad::new(&self.store, &self.scope, memory, load)
     }
 
     /// As [`get_or_load`](Cache::get_or_load), for a loader that borrows: it runs in its caller's task.
@@ -352,9 +352,10 @@ where
     /// The cached values of many keys, and what `load` brings for the rest, in the keys' order; `None` where it brings nothing.
     /// One `MGET`; for each key that is missing one `EVALSHA` before the load and one behind it.
     ///
-    /// `load` gets the keys that are missing here and are not being loaded already, each once; those that are, are waited for. It
-    /// runs in a task of its own, for at most the load timeout, and not at all where nothing is missing. What it brings
-    /// besides what it was asked for is left. Keys that another process loads at the moment are loaded here too, and not stored.
+    /// `load` gets the keys that are missing here, each once. It runs in a task of its own, for at most the load timeout, and not at
+    /// all where nothing is missing. What it brings besides what it was asked for is left. Keys whose load is under way already,
+    /// here or in another process, are loaded once more and not stored: what that brings may be from before an invalidation that
+    /// this caller knows of, and nobody waits for the slowest of many.
     ///
     /// # Errors
     /// As [`get_or_load`](Cache::get_or_load); a failed load fails the call.
@@ -397,8 +398,8 @@ where
         })
     }
 
-    /// Removes the values of the keys that match a glob; how many there were. One `EVALSHA`, a walk with `SCAN`, and `UNLINK` of
-    /// what it finds.
+    /// Removes the values of the keys that match a glob; how many there were. A walk with `SCAN`, `UNLINK` of
+    /// what it finds, and one `EVALSHA` before and one behind it.
     ///
     /// No load that is under way when it begins is stored, in whichever process, of whichever key: the walk could not see it.
     /// On a cluster without shards nothing that was stored before holds any more, as after [`clear`](Cache::clear).

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use russet_core::{Error, Key};
 use tokio::sync::watch;
 
+use crate::error::LoadError;
+
 /// How a flight ended. The loader's error is untyped here, because call sites of one key may differ in it.
 pub(crate) enum Landing<V> {
     /// What was found or loaded, nothing if it is known that there is none; and for whom it is good: those who boarded then or
@@ -20,6 +22,20 @@ pub(crate) enum Landing<V> {
     Timeout,
     Panicked,
     Cache(Error),
+}
+
+impl<V> Landing<V> {
+    /// The error of a flight that failed, for a caller whose loader's errors are of this type; nothing if it failed with another
+    /// type's, or brought what there is.
+    pub(crate) fn into_error<E: Send + Sync + 'static>(self) -> Option<LoadError<E>> {
+        match self {
+            Landing::Value(..) | Landing::Absent => None,
+            Landing::Timeout => Some(LoadError::Timeout),
+            Landing::Panicked => Some(LoadError::Panicked),
+            Landing::Cache(error) => Some(LoadError::Cache(error)),
+            Landing::Loader(error) => error.downcast().ok().map(LoadError::Loader),
+        }
+    }
 }
 
 impl<V> Clone for Landing<V> {
@@ -216,5 +232,41 @@ impl<V> Passenger<V> {
             Ok(Stage::Landed(landing)) => landing.clone(),
             _ => Landing::Panicked,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_boards_is_told_how_far_the_flight_was() {
+        let flights = Arc::new(Flights::<u64>::new());
+        let key = Key::raw("k");
+        let Seat::Leader(leader, first) = flights.board(&key) else {
+            panic!("nobody has led before");
+        };
+        let board = || match flights.board(&key) {
+            Seat::Passenger(passenger) => passenger.boarded,
+            Seat::Leader(..) => panic!("it is in the air"),
+        };
+        assert_eq!((first.boarded, board()), (Boarded::First, Boarded::First));
+        for stage in [Boarded::Asking, Boarded::Loading, Boarded::Storing] {
+            leader.reaches(stage);
+            assert_eq!(board(), stage);
+        }
+        // Each later one is good for fewer.
+        assert!(Boarded::First < Boarded::Asking && Boarded::Asking < Boarded::Loading);
+        assert!(Boarded::Loading < Boarded::Storing);
+        leader.land(Landing::Absent);
+        assert!(
+            matches!(flights.board(&key), Seat::Leader(..)),
+            "it has landed"
+        );
     }
 }

@@ -112,22 +112,25 @@ impl<V: Send + Sync + 'static> Follower<V> {
             let Some(answers) = self.told_until(answers, &mut subscription, false).await else {
                 return;
             };
+            let mut is_away = false;
             for (at, answer) in answers.into_iter().flatten().enumerate() {
                 match answer {
                     Ok(answer) => self.answered(at, answer, asked),
                     Err(error) if error.kind() == ErrorKind::Shutdown => return,
                     // It stays unsure.
                     Err(error) => {
+                        is_away = true;
                         tracing::debug!(target: "russet::cache", %error, "what has changed is not known");
                     }
                 }
             }
-            // Something was told that does not follow from what was known when it was asked.
-            if self.is_amiss {
+            // Something was told that does not follow from what was known when it was asked. Who answers nothing is not
+            // asked more often for that.
+            if self.is_amiss && !is_away {
                 continue;
             }
             let pause = Box::pin(tokio::time::sleep(every));
-            let over = self.told_until(pause, &mut subscription, true).await;
+            let over = self.told_until(pause, &mut subscription, !is_away).await;
             if over.is_none() || (subscription.is_none() && turn > 100) {
                 return;
             }

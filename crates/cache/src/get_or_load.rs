@@ -15,8 +15,7 @@ use crate::error::LoadError;
 use crate::flight::{Landing, Leader, Passenger, Seat};
 use crate::freshness::Age;
 use crate::load::{Before, Cx, Wish, lead};
-use crate::loaded::IntoLoaded;
-use crate::local::Hit;
+use crate::loaded::{IntoLoaded, answer_of};
 use crate::look::{Found, Look};
 use crate::scope::Scope;
 use crate::stats::one_more;
@@ -28,13 +27,20 @@ use crate::store::Store;
 pub struct GetOrLoad<'c, V, L, H = Spawned> {
     store: &'c Arc<Store<V>>,
     scope: &'c Scope,
-    /// Nothing where the value was in memory.
-    key: Option<Key>,
-    hit: Option<Hit<V>>,
-    is_early: bool,
+    memory: InMemory<V>,
     wish: Wish,
     load: L,
     how: PhantomData<H>,
+}
+
+/// What memory had. A key costs an allocation, which a value there does without.
+pub(crate) enum InMemory<V> {
+    Value(Arc<V>),
+    /// It is known that there is none; this loader may want to know better.
+    Missing(Key),
+    Nothing(Key),
+    /// A value that is to be loaded anew although it is fresh.
+    Early(Key),
 }
 
 /// The load runs in a task of its own.
@@ -54,9 +60,7 @@ where
     pub(crate) fn new(
         store: &'c Arc<Store<V>>,
         scope: &'c Scope,
-        key: Option<Key>,
-        hit: Option<Hit<V>>,
-        is_early: bool,
+        memory: InMemory<V>,
         load: L,
     ) -> Self {
         let wish = Wish {
@@ -69,9 +73,7 @@ where
         GetOrLoad {
             store,
             scope,
-            key,
-            hit,
-            is_early,
+            memory,
             wish,
             load,
             how: PhantomData,
@@ -131,23 +133,13 @@ where
     type Output = Result<T::Answer, LoadError<E>>;
     type IntoFuture = Loading<'c, T::Answer, E>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        match self.answer::<T>() {
-            Ok(answer) => Loading(State::Answer(Some(answer))),
-            Err(key) => Loading(State::Future(Box::pin(async move {
-                let (store, load) = (self.store, self.load);
-                let start = move |leader, before, wish| {
-                    tokio::spawn(lead(store.clone(), leader, before, wish, load));
-                    std::future::ready(())
-                };
-                self.wish.tags.extend(self.scope.tags());
-                let how = How {
-                    is_early: self.is_early,
-                    goes_on: true,
-                };
-                read::<V, T, E, _>(store, &key, self.wish, how, start).await
-            }))),
-        }
+    fn into_future(self) -> Self::IntoFuture {
+        self.under_way::<T, E, _, _>(true, |store, load| {
+            move |leader, before, wish| {
+                tokio::spawn(lead(store, leader, before, wish, load));
+                std::future::ready(())
+            }
+        })
     }
 }
 
@@ -162,35 +154,48 @@ where
     type Output = Result<T::Answer, LoadError<E>>;
     type IntoFuture = Loading<'c, T::Answer, E>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        match self.answer::<T>() {
-            Ok(answer) => Loading(State::Answer(Some(answer))),
-            Err(key) => Loading(State::Future(Box::pin(async move {
-                let (store, load) = (self.store, self.load);
-                let start = move |leader: Leader<V>, before, wish| {
-                    let leader = leader.hands_on();
-                    lead(store.clone(), leader, before, wish, load)
-                };
-                self.wish.tags.extend(self.scope.tags());
-                let how = How {
-                    is_early: self.is_early,
-                    goes_on: false,
-                };
-                read::<V, T, E, _>(store, &key, self.wish, how, start).await
-            }))),
-        }
+    fn into_future(self) -> Self::IntoFuture {
+        self.under_way::<T, E, _, _>(false, |store, load| {
+            move |leader: Leader<V>, before, wish| {
+                lead(store, leader.hands_on(), before, wish, load)
+            }
+        })
     }
 }
 
-impl<V, L, H> GetOrLoad<'_, V, L, H> {
-    /// The answer, if it was in memory; else the key to ask Redis for.
-    fn answer<T: IntoLoaded<V>>(&mut self) -> Result<T::Answer, Key> {
-        let hit = self.hit.take();
-        match hit.and_then(|hit| T::answer(hit.value)) {
-            Some(answer) => Ok(answer),
-            // There is a key, unless there was a value, which is an answer to everybody.
-            None => Err(self.key.take().unwrap_or_else(|| Key::raw(Vec::new()))),
+impl<'c, V, L, H> GetOrLoad<'c, V, L, H>
+where
+    V: Payload + Send + Sync + 'static,
+{
+    /// The answer, if it was in memory; else the way to it, on which `starts` begins the load. `goes_on` says that it goes on behind
+    /// its caller's back.
+    fn under_way<T, E, S, G>(
+        mut self,
+        goes_on: bool,
+        starts: impl FnOnce(Arc<Store<V>>, L) -> S,
+    ) -> Loading<'c, T::Answer, E>
+    where
+        T: IntoLoaded<V>,
+        E: Send + Sync + 'static,
+        S: FnOnce(Leader<V>, Before<V>, Wish) -> G + Send + 'c,
+        G: Future<Output = ()> + Send + 'c,
+    {
+        let is_early = matches!(self.memory, InMemory::Early(_));
+        let (key, answer) = match self.memory {
+            InMemory::Value(value) => return Loading(State::Answer(Some(T::found(value)))),
+            InMemory::Missing(key) => (key, T::missing()),
+            InMemory::Nothing(key) | InMemory::Early(key) => (key, None),
+        };
+        if answer.is_some() {
+            return Loading(State::Answer(answer));
         }
+        self.wish.tags.extend(self.scope.tags());
+        let (store, wish) = (self.store, self.wish);
+        let start = starts(store.clone(), self.load);
+        let how = How { is_early, goes_on };
+        Loading(State::Future(Box::pin(async move {
+            read::<V, T, E, _>(store, &key, wish, how, start).await
+        })))
     }
 }
 
@@ -275,8 +280,8 @@ where
         let is_early = found.age == Age::Fresh && (found.is_early || how.is_early);
         let refreshes = found.age == Age::Revalidated || is_early;
         let serves = found.age == Age::Fresh || found.age == Age::Revalidated;
-        let answer =
-            T::answer(found.value.clone()).filter(|_| serves && (how.goes_on || !refreshes));
+        let answer = answer_of::<V, T>(found.value.clone())
+            .filter(|_| serves && (how.goes_on || !refreshes));
         if let Some(answer) = answer {
             store.count_stale(found.age);
             if refreshes
@@ -304,7 +309,7 @@ where
         };
         let soft = wish.soft_timeout.filter(|_| may_fall_back);
         let landing = match landing(store, key, &mut passenger, soft).await {
-            Landed::Stale(found) => match T::answer(found.value) {
+            Landed::Stale(found) => match answer_of::<V, T>(found.value) {
                 Some(answer) => return Ok(answer),
                 None => passenger.landing().await,
             },
@@ -313,19 +318,16 @@ where
         let failed = match landing {
             // What it brought may be from before an invalidation that this caller knows of; it asks once more.
             Landing::Value(_, good_for) if passenger.boarded > good_for => continue,
-            Landing::Value(value, _) => match T::answer(value) {
+            Landing::Value(value, _) => match answer_of::<V, T>(value) {
                 Some(answer) => return Ok(answer),
                 None => continue,
             },
             // A load of many, which did not have this one; this one asks for itself.
             Landing::Absent => continue,
-            Landing::Timeout => LoadError::Timeout,
-            Landing::Panicked => LoadError::Panicked,
-            Landing::Cache(error) => LoadError::Cache(error),
-            Landing::Loader(error) => match error.downcast() {
-                Ok(error) => LoadError::Loader(error),
-                // Another call site, whose error is of another type, has loaded; this one asks for itself.
-                Err(_) => continue,
+            // Another call site, whose error is of another type, has loaded; this one asks for itself.
+            failed => match failed.into_error() {
+                Some(failed) => failed,
+                None => continue,
             },
         };
         let fallback = match may_fall_back {
@@ -333,7 +335,7 @@ where
             false => None,
         };
         return fallback
-            .and_then(|found| T::answer(found.value))
+            .and_then(|found| answer_of::<V, T>(found.value))
             .ok_or(failed);
     }
 }
@@ -392,9 +394,11 @@ where
 
 impl<V, L, H> fmt::Debug for GetOrLoad<'_, V, L, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.key {
-            Some(key) => write!(f, "GetOrLoad({key})"),
-            None => f.write_str("GetOrLoad(in memory)"),
+        match &self.memory {
+            InMemory::Missing(key) | InMemory::Nothing(key) | InMemory::Early(key) => {
+                write!(f, "GetOrLoad({key})")
+            }
+            InMemory::Value(_) => f.write_str("GetOrLoad(in memory)"),
         }
     }
 }

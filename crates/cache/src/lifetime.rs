@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use russet_codec::Payload;
-use russet_core::{Command, Error, FromReply, Key, Policy, Reply};
+use russet_core::{Bytes, Command, Error, FromReply, Key, Policy, Reply};
 
+use crate::control::Control;
 use crate::stats::one_more;
 use crate::store::{Store, millis};
 use crate::wire::{Head, SEEN};
@@ -23,22 +24,30 @@ where
             // Without a key, or, where somebody else wrote it, without a TTL.
             return Ok(u64::try_from(ttl).ok().map(Duration::from_millis));
         };
-        let peeked = async {
-            let peek = self.leases.peek(key).await?;
-            let Some((head, _)) = Head::read(&peek.first) else {
-                return Ok(None);
-            };
-            let state = self.state_with(key, peek.state).await?;
-            let holds = control.holds(control.of(&self.stem, key), &head, state);
-            if self.pending.has_tag_of(&head) || !holds.await? || head.found_nothing {
-                return Ok(None);
-            }
-            let left = head
-                .fresh
-                .checked_sub(self.clock.age(head.born, Instant::now()));
-            Ok(left.zip(peek.lives).map(|(left, lives)| left.min(lives)))
+        let peeked = self.peeked(control, key).await;
+        let left = peeked.map(|peeked| peeked.map(|(_, left)| left));
+        self.unless_away(left, None)
+    }
+
+    /// The head of a fresh value that holds, and how long it is fresh yet.
+    async fn peeked(
+        &self,
+        control: &Control,
+        key: &Key,
+    ) -> Result<Option<(Bytes, Duration)>, Error> {
+        let peek = self.leases.peek(key).await?;
+        let Some((head, _)) = Head::read(&peek.first) else {
+            return Ok(None);
         };
-        self.unless_away(peeked.await, None)
+        let state = self.state_with(key, peek.state).await?;
+        let holds = control.holds(control.of(&self.stem, key), &head, state);
+        if self.pending.has_tag_of(&head) || !holds.await? || head.found_nothing {
+            return Ok(None);
+        }
+        let age = self.clock.age(head.born, Instant::now());
+        let left = head.fresh.checked_sub(age).zip(peek.lives);
+        let left = left.map(|(left, lives)| left.min(lives));
+        Ok(left.map(|left| (peek.first, left)))
     }
 
     pub(crate) async fn exists(&self, key: &Key) -> Result<bool, Error> {
@@ -55,21 +64,20 @@ where
         if self.pending.has(key) {
             return Ok(false);
         }
-        if self.control.is_none() {
+        let Some(control) = &self.control else {
             let expire = Command::new("PEXPIRE").key(key).arg(millis(ttl));
             return self.answer(expire, false).await;
-        }
+        };
         let extended = async {
-            if self.fresh_for(key).await?.is_none() {
+            let Some((first, _)) = self.peeked(control, key).await? else {
                 return Ok(false);
-            }
-            let peek = self.leases.peek(key).await?;
-            let Some((head, _)) = Head::read(&peek.first) else {
+            };
+            let Some((head, _)) = Head::read(&first) else {
                 return Ok(false);
             };
             let flags = Head::flags(head.found_nothing, head.kept_in_use);
             let lives = self.options.freshness.lives(ttl);
-            let seen = peek.first.slice(..SEEN);
+            let seen = first.slice(..SEEN);
             self.leases
                 .extend(key, &seen, flags, ttl, Some(lives), true)
                 .await

@@ -72,7 +72,7 @@ pub(crate) async fn lead<V, L, F, T, E>(
     E: Send + Sync + 'static,
 {
     let key = leader.key().clone();
-    let takes_missing = T::answer(None).is_some();
+    let takes_missing = T::missing().is_some();
     let deadline = Instant::now() + wish.timeout;
     leader.reaches(Boarded::Asking);
     let leased = store.lease(&key, before.seen.clone(), takes_missing, deadline);

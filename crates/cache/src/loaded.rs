@@ -98,8 +98,17 @@ pub trait IntoLoaded<V>: Send + 'static {
     /// What was brought.
     fn into_loaded(self) -> Loaded<V>;
 
-    /// What the caller gets of what is cached; nothing where this loader would have brought a value and none is cached.
-    fn answer(cached: Option<Arc<V>>) -> Option<Self::Answer>;
+    /// What the caller gets of a value.
+    fn found(value: Arc<V>) -> Self::Answer;
+
+    /// What the caller gets where it is known that there is none; nothing from a loader that always brings a value, which is
+    /// asked then.
+    fn missing() -> Option<Self::Answer>;
+}
+
+/// What the caller gets of what is cached.
+pub(crate) fn answer_of<V, T: IntoLoaded<V>>(cached: Option<Arc<V>>) -> Option<T::Answer> {
+    cached.map_or_else(T::missing, |value| Some(T::found(value)))
 }
 
 impl<V: Send + Sync + 'static> IntoLoaded<V> for V {
@@ -109,8 +118,12 @@ impl<V: Send + Sync + 'static> IntoLoaded<V> for V {
         Loaded::value(self)
     }
 
-    fn answer(cached: Option<Arc<V>>) -> Option<Arc<V>> {
-        cached
+    fn found(value: Arc<V>) -> Arc<V> {
+        value
+    }
+
+    fn missing() -> Option<Arc<V>> {
+        None
     }
 }
 
@@ -121,8 +134,12 @@ impl<V: Send + Sync + 'static> IntoLoaded<V> for Arc<V> {
         Loaded::value(self)
     }
 
-    fn answer(cached: Option<Arc<V>>) -> Option<Arc<V>> {
-        cached
+    fn found(value: Arc<V>) -> Arc<V> {
+        value
+    }
+
+    fn missing() -> Option<Arc<V>> {
+        None
     }
 }
 
@@ -133,8 +150,12 @@ impl<V: Send + Sync + 'static> IntoLoaded<V> for Option<V> {
         self.map_or_else(Loaded::missing, Loaded::value)
     }
 
-    fn answer(cached: Option<Arc<V>>) -> Option<Option<Arc<V>>> {
-        Some(cached)
+    fn found(value: Arc<V>) -> Option<Arc<V>> {
+        Some(value)
+    }
+
+    fn missing() -> Option<Option<Arc<V>>> {
+        Some(None)
     }
 }
 
@@ -145,7 +166,11 @@ impl<V: Send + Sync + 'static> IntoLoaded<V> for Loaded<V> {
         self
     }
 
-    fn answer(cached: Option<Arc<V>>) -> Option<Option<Arc<V>>> {
-        Some(cached)
+    fn found(value: Arc<V>) -> Option<Arc<V>> {
+        Some(value)
+    }
+
+    fn missing() -> Option<Option<Arc<V>>> {
+        Some(None)
     }
 }
