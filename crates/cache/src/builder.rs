@@ -1,6 +1,6 @@
 //! How a cache is configured.
 
-use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russet_codec::{Codec, Payload};
@@ -9,8 +9,15 @@ use russet_core::{BuildError, BuildErrorKind, KeyPart, Namespace};
 use crate::cache::Cache;
 use crate::coherence::Coherence;
 use crate::freshness::Freshness;
+use crate::hot::MOST_HOT;
 use crate::keys::{CONCERN, KEYS};
+use crate::load::Cx;
+use crate::loaded::IntoLoaded;
+use crate::options::Options;
 use crate::outage::OnOutage;
+use crate::pattern::Pattern;
+use crate::source::Source;
+use crate::strategies::Strategies;
 use crate::wire::MOST_TAGS;
 
 /// Configures a [`Cache`].
@@ -32,9 +39,12 @@ use crate::wire::MOST_TAGS;
 /// | [`local`](Builder::local) | off |
 /// | [`local_ttl`](Builder::local_ttl) | the TTL; 1 s with [`Coherence::None`] |
 /// | [`coherence`](Builder::coherence) | [`Coherence::Stream`] |
+/// | [`hot_keys`](Builder::hot_keys) | off |
 /// | [`codec`](Builder::codec) | MessagePack |
 /// | [`schema_version`](Builder::schema_version) | 0 |
 /// | [`max_value`](Builder::max_value) | 1 MiB |
+/// | [`pattern`](Builder::pattern) | [`Pattern::CacheAside`] |
+/// | [`loader`](Builder::loader), [`bulk_loader`](Builder::bulk_loader), [`writer`](Builder::writer) | none |
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Miss`]; with a strict [`Profile`](russet_core::Profile) [`OnOutage::Error`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -42,28 +52,9 @@ pub struct Builder<K, V> {
     ns: Namespace,
     name: String,
     options: Options,
-    types: PhantomData<fn(K) -> V>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) ttl: Duration,
-    pub(crate) negative_ttl: Duration,
-    pub(crate) freshness: Freshness,
-    pub(crate) load_timeout: Duration,
-    pub(crate) soft_timeout: Option<Duration>,
-    pub(crate) lease: Duration,
-    pub(crate) read_deadline: Duration,
-    /// How many bytes the local tier may have; 0 for none.
-    pub(crate) local: u64,
-    pub(crate) local_ttl: Option<Duration>,
-    pub(crate) coherence: Coherence,
-    pub(crate) codec: Codec,
-    /// Values stand bare, without a head that could say anything of them.
-    pub(crate) is_plain: bool,
-    pub(crate) schema_version: u32,
-    pub(crate) max_value: usize,
-    pub(crate) on_outage: OnOutage,
+    source: Source<K, V>,
+    /// What was wrong with what it was told, until it is built.
+    refused: Option<BuildError>,
 }
 
 impl<K, V> Builder<K, V>
@@ -93,13 +84,16 @@ where
                 local: 0,
                 local_ttl: None,
                 coherence: Coherence::default(),
+                hot_keys: 0,
                 codec: Codec::default(),
                 is_plain: false,
                 schema_version: 0,
                 max_value: 1 << 20,
                 on_outage: OnOutage::of(ns),
+                pattern: Pattern::default(),
             },
-            types: PhantomData,
+            source: Source::default(),
+            refused: None,
         }
     }
 
@@ -202,6 +196,13 @@ where
         self
     }
 
+    /// Counts which keys are read most, of every sixteenth hit, so that as many as this can be [saved](Cache::save_hot_keys) at
+    /// shutdown and [loaded](Cache::warm_hot_keys) at the next start: 0, which is off, to 10,000.
+    pub fn hot_keys(mut self, most: usize) -> Self {
+        self.options.hot_keys = most;
+        self
+    }
+
     /// How values are stored: the format, and on demand compression, encryption or plain JSON.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.options.codec = codec;
@@ -228,12 +229,87 @@ where
         self
     }
 
+    /// As a table of strategies says of the cache of this name; what is set before it is overridden, as far as the table says
+    /// anything of it. A cache that the table does not name is an error of [`build`](Builder::build).
+    pub fn strategy(mut self, strategies: &Strategies) -> Self {
+        match strategies.of(&self.name) {
+            Ok((strategy, local)) => self.options.apply(strategy, local),
+            Err(error) => self.refused = Some(error),
+        }
+        self
+    }
+
+    /// How the cache and its source go together. [`Pattern::ReadThrough`] wants a [loader](Builder::loader),
+    /// [`Pattern::WriteThrough`] a [writer](Builder::writer).
+    pub fn pattern(mut self, pattern: Pattern) -> Self {
+        self.options.pattern = pattern;
+        self
+    }
+
+    /// What brings a value from its source: for [`load`](Cache::load), [`refresh`](Cache::refresh) and [`warm`](Cache::warm).
+    ///
+    /// It answers what other loaders may ([`IntoLoaded`]), and runs as theirs do: in a task of its own, for at most the load timeout.
+    ///
+    /// ```
+    /// # use russet_cache::{Cache, Redis};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let redis = Redis::connect(&russet_testkit::url()).await?;
+    /// # let ns = redis.namespace("loader-doc")?;
+    /// let users = Cache::<u64, String>::builder(&ns, "users")
+    ///     .loader(|id, _cx| async move { Ok::<_, std::io::Error>((id != 0).then(|| format!("user {id}"))) })
+    ///     .build()?;
+    /// assert_eq!(users.load(&7).await?.as_deref().map(String::as_str), Some("user 7"));
+    /// assert_eq!(users.load(&0).await?, None);
+    /// # users.remove_matching("*", Default::default()).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn loader<L, F, T, E>(mut self, load: L) -> Self
+    where
+        L: Fn(K, Cx<V>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.source.loads(load);
+        self
+    }
+
+    /// What brings many values at once: for [`load_many`](Cache::load_many) and [`warm`](Cache::warm).
+    ///
+    /// For a key that it leaves out nothing is cached; that there is no such thing is cached where it says `(key, None)`.
+    pub fn bulk_loader<L, F, M, T, E>(mut self, load: L) -> Self
+    where
+        L: Fn(Vec<K>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<M, E>> + Send + 'static,
+        M: IntoIterator<Item = (K, T)>,
+        T: IntoLoaded<V>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.source.loads_many(load);
+        self
+    }
+
+    /// What writes a value to its source: for [`write`](Cache::write).
+    pub fn writer<W, F, E>(mut self, write: W) -> Self
+    where
+        W: Fn(K, Arc<V>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.source.writes(write);
+        self
+    }
+
     /// The cache.
     ///
     /// # Errors
     /// A wrong name (of the namespace or the cache), a duration outside its bounds, or codec settings that exclude
     /// each other.
     pub fn build(mut self) -> Result<Cache<K, V>, BuildError> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
         let options = &mut self.options;
         options.ttl = self.ns.profile().scaled(options.ttl);
         options.negative_ttl = self
@@ -254,6 +330,14 @@ where
             check_ttl(what, &self.name, time)?;
         }
         self.check_freshness()?;
+        self.check_pattern()?;
+        if self.options.hot_keys > MOST_HOT {
+            let message = format!(
+                "cache {:?} is to know {} hot keys; it can {MOST_HOT}",
+                self.name, self.options.hot_keys
+            );
+            return Err(BuildError::new(BuildErrorKind::Limit, message));
+        }
         if self.options.lease < Duration::from_millis(100) {
             let lease = self.options.lease;
             let message = format!(
@@ -269,7 +353,8 @@ where
         let stem = self.ns.stem("cache", &self.name)?;
         self.check_local(self.ns.on(CONCERN, &stem).is_cluster() && !stem.is_sharded())?;
         self.ns.declare(KEYS, &stem);
-        Ok(Cache::new(&self.ns, self.name, stem, self.options))
+        let (ns, name) = (self.ns, self.name);
+        Ok(Cache::new(&ns, name, stem, self.options, self.source))
     }
 }
 
@@ -322,6 +407,19 @@ impl<K, V> Builder<K, V> {
 }
 
 impl<K, V> Builder<K, V> {
+    fn check_pattern(&self) -> Result<(), BuildError> {
+        let lacks = match self.options.pattern {
+            Pattern::ReadThrough if self.source.load.is_none() => "loader",
+            Pattern::WriteThrough if self.source.write.is_none() => "writer",
+            _ => return Ok(()),
+        };
+        let (pattern, name) = (self.options.pattern, &self.name);
+        let message = format!(
+            "cache {name:?} is to be {pattern:?}, for which it wants a {lacks}; give its builder one, by `.{lacks}(..)`"
+        );
+        Err(BuildError::new(BuildErrorKind::Conflict, message))
+    }
+
     fn check_local(&mut self, is_scattered: bool) -> Result<(), BuildError> {
         let (options, name) = (&mut self.options, &self.name);
         if options.local == 0 {

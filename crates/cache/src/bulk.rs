@@ -13,15 +13,15 @@ use crate::error::LoadError;
 use crate::flight::{Boarded, Landing, Leader, Passenger, Seat};
 use crate::freshness::Age;
 use crate::leased::Leased;
-use crate::load::{Held, good_for, renewed};
+use crate::load::{Held, Wish, renewed, settle};
+use crate::loaded::{IntoLoaded, Loaded};
 use crate::look::Look;
 use crate::scope::Scope;
 use crate::stats::one_more;
 use crate::store::{PIPELINE, Store};
-use crate::wire::Terms;
 
 /// One load for all keys that are missing and that nobody loads already.
-pub(crate) async fn bulk<K, V, L, F, M, E>(
+pub(crate) async fn bulk<K, V, L, F, M, T, E>(
     store: &Arc<Store<V>>,
     scope: &Scope,
     keys: &[K],
@@ -32,8 +32,9 @@ where
     V: Payload + Send + Sync + 'static,
     L: FnOnce(Vec<K>) -> F + Send + 'static,
     F: Future<Output = Result<M, E>> + Send + 'static,
-    M: IntoIterator<Item = (K, V)> + Send + 'static,
+    M: IntoIterator<Item = (K, T)> + Send + 'static,
     M::IntoIter: Send,
+    T: IntoLoaded<V>,
     E: Send + Sync + 'static,
 {
     let places: Vec<Key> = keys.iter().map(|key| scope.key(&store.stem, key)).collect();
@@ -98,14 +99,14 @@ where
 }
 
 /// A key that is to be loaded.
-struct Missing<K, V> {
+pub(crate) struct Missing<K, V> {
     key: K,
     leader: Leader<V>,
     seen: Bytes,
 }
 
 impl<K: Clone, V> Missing<K, V> {
-    fn new(key: &K, leader: Leader<V>, seen: Bytes) -> Self {
+    pub(crate) fn new(key: &K, leader: Leader<V>, seen: Bytes) -> Self {
         Missing {
             key: key.clone(),
             leader,
@@ -114,7 +115,7 @@ impl<K: Clone, V> Missing<K, V> {
     }
 }
 
-async fn lead_many<K, V, L, F, M, E>(
+pub(crate) async fn lead_many<K, V, L, F, M, T, E>(
     store: Arc<Store<V>>,
     scope: Scope,
     ours: Vec<Missing<K, V>>,
@@ -124,7 +125,8 @@ async fn lead_many<K, V, L, F, M, E>(
     V: Payload + Send + Sync + 'static,
     L: FnOnce(Vec<K>) -> F,
     F: Future<Output = Result<M, E>>,
-    M: IntoIterator<Item = (K, V)>,
+    M: IntoIterator<Item = (K, T)>,
+    T: IntoLoaded<V>,
     E: Send + Sync + 'static,
 {
     let (mut keys, mut leaders) = (Vec::new(), Vec::new());
@@ -171,12 +173,12 @@ async fn lead_many<K, V, L, F, M, E>(
             store.counts.loaded();
             let took = began.elapsed();
             let loaded = loaded.into_iter();
-            let mut loaded: HashMap<Key, Arc<V>> = loaded
-                .map(|(key, value)| (scope.key(&store.stem, &key), Arc::new(value)))
+            let mut loaded: HashMap<Key, Loaded<V>> = loaded
+                .map(|(key, brought)| (scope.key(&store.stem, &key), brought.into_loaded()))
                 .collect();
             let landed = leaders.into_iter().map(|(leader, lease)| {
-                let value = loaded.remove(leader.key());
-                land(&store, &scope, leader, lease, value, took)
+                let loaded = loaded.remove(leader.key());
+                land(&store, &scope, leader, lease, loaded, took)
             });
             join_all(landed).await;
             return;
@@ -198,26 +200,24 @@ async fn land<V: Payload + Send + Sync + 'static>(
     scope: &Scope,
     leader: Leader<V>,
     lease: Option<Held<V>>,
-    value: Option<Arc<V>>,
+    loaded: Option<Loaded<V>>,
     load_took: Duration,
 ) {
-    let mut good = Boarded::Asking;
-    match (lease, &value) {
-        (Some(lease), Some(value)) if leader.is_current() => {
-            let terms = Terms {
-                load_took,
-                ..store.terms(store.options.ttl, scope.tags())
-            };
-            leader.reaches(Boarded::Storing);
-            good = good_for(lease.fill(leader.key(), Some(value), &terms).await);
+    let landing = match loaded {
+        Some(loaded) => {
+            let mut wish = Wish::of(&store.options, scope);
+            wish.tags = scope.tags();
+            let settled = settle(store, &leader, lease, None, wish, load_took, loaded);
+            settled.await.unwrap_or_else(Landing::Cache)
         }
-        (Some(lease), _) => lease.release().await,
-        (None, _) => {}
-    }
-    leader.land(match value {
-        Some(value) => Landing::Value(Some(value), good),
-        None => Landing::Absent,
-    });
+        None => {
+            if let Some(lease) = lease {
+                lease.release().await;
+            }
+            Landing::Absent
+        }
+    };
+    leader.land(landing);
 }
 
 /// So many at a time ask for their leases.

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,27 +10,30 @@ use russet_core::{
     Error, FromKeyPart, Key, KeyPart, KeyWriter, Namespace, Pace, ServerInfo, Stem, part,
 };
 
-use crate::builder::{Builder, Options, check_tags, check_ttl};
+use crate::builder::{Builder, check_tags, check_ttl};
 use crate::bulk::bulk;
 use crate::error::LoadError;
 use crate::get_or_load::{GetOrLoad, InMemory, Local};
 use crate::insert::{Insert, Inserted};
 use crate::keys::is_beside;
+use crate::loaded::IntoLoaded;
 use crate::local::Hit;
 use crate::matching::Keys;
+use crate::options::Options;
 use crate::remove::{Invalidated, Removed};
 use crate::scope::Scope;
+use crate::source::Source;
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::write_through::{WriteError, write_through};
+use crate::write_through::{WriteError, written};
 
 /// A named cache of `V` by `K`. Cheap to clone; all clones share loads.
 ///
 /// Do not wrap it in a lock: every method takes `&self`.
 pub struct Cache<K, V> {
-    store: Arc<Store<V>>,
-    scope: Scope,
-    key: PhantomData<fn(K)>,
+    pub(crate) store: Arc<Store<V>>,
+    pub(crate) scope: Scope,
+    pub(crate) source: Arc<Source<K, V>>,
 }
 
 impl<K, V> Cache<K, V>
@@ -44,15 +46,21 @@ where
         Builder::new(ns, name)
     }
 
-    pub(crate) fn new(ns: &Namespace, name: String, stem: Stem, options: Options) -> Self {
+    pub(crate) fn new(
+        ns: &Namespace,
+        name: String,
+        stem: Stem,
+        options: Options,
+        source: Source<K, V>,
+    ) -> Self {
         Cache {
             store: Arc::new(Store::new(ns, name, stem, options)),
             scope: Scope::default(),
-            key: PhantomData,
+            source: Arc::new(source),
         }
     }
 
-    fn place<Q>(&self, key: &Q) -> Key
+    pub(crate) fn place<Q>(&self, key: &Q) -> Key
     where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
@@ -178,7 +186,7 @@ where
         let (key, tags) = (self.place(key), self.scope.tags());
         check_tags(&self.store.name, self.store.control.is_some(), &tags)
             .map_err(|error| WriteError::Cache(error.into()))?;
-        write_through(&self.store, &key, value.into(), tags, writer).await
+        written(&self.store, &key, value.into(), Some(tags), writer).await
     }
 
     /// Stores many values for the cache's TTL; what became of each, in their order. One `EVALSHA` for each
@@ -312,24 +320,28 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        self.or_load(key, load)
+        self.reading(self.look_in_memory(key), load)
     }
 
-    fn or_load<Q, L, H>(&self, key: &Q, load: L) -> GetOrLoad<'_, V, L, H>
+    /// A read that begins with what memory has.
+    pub(crate) fn reading<L, H>(&self, memory: InMemory<V>, load: L) -> GetOrLoad<'_, V, L, H> {
+        GetOrLoad::new(&self.store, &self.scope, memory, load)
+    }
+
+    pub(crate) fn look_in_memory<Q>(&self, key: &Q) -> InMemory<V>
     where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
         let freshness = &self.store.options.freshness;
-        let memory = match self.look_local(key) {
+        match self.look_local(key) {
             Some(hit) if hit.is_early(freshness) => InMemory::Early(self.place(key)),
             Some(hit) => match hit.value {
                 Some(value) => InMemory::Value(value),
                 None => InMemory::Missing(self.place(key)),
             },
             None => InMemory::Nothing(self.place(key)),
-        };
-        GetOrLoad::new(&self.store, &self.scope, memory, load)
+        }
     }
 
     /// As [`get_or_load`](Cache::get_or_load), for a loader that borrows: it runs in its caller's task.
@@ -346,11 +358,14 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        self.or_load(key, load)
+        self.reading(self.look_in_memory(key), load)
     }
 
     /// The cached values of many keys, and what `load` brings for the rest, in the keys' order; `None` where it brings nothing.
     /// One `MGET`; for each key that is missing one `EVALSHA` before the load and one behind it.
+    ///
+    /// `load` answers pairs of a key and what a loader may answer: a `V`, an `Option<V>`, a [`Loaded`](crate::Loaded) with a TTL and tags
+    /// of its own. For a key that it leaves out nothing is cached; that there is no such thing is cached where it says so.
     ///
     /// `load` gets the keys that are missing here, each once. It runs in a task of its own, for at most the load timeout, and not at
     /// all where nothing is missing. What it brings besides what it was asked for is left. Keys whose load is under way already,
@@ -362,7 +377,7 @@ where
     ///
     /// # Cancel safety
     /// Safe to drop; the load goes on for the others and for the cache.
-    pub async fn get_or_load_many<L, F, M, E>(
+    pub async fn get_or_load_many<L, F, M, T, E>(
         &self,
         keys: &[K],
         load: L,
@@ -371,8 +386,9 @@ where
         K: Clone + Send + 'static,
         L: FnOnce(Vec<K>) -> F + Send + 'static,
         F: Future<Output = Result<M, E>> + Send + 'static,
-        M: IntoIterator<Item = (K, V)> + Send + 'static,
+        M: IntoIterator<Item = (K, T)> + Send + 'static,
         M::IntoIter: Send,
+        T: IntoLoaded<V>,
         E: Send + Sync + 'static,
     {
         let has_head = self.store.control.is_some();
@@ -394,7 +410,7 @@ where
             stem: self.store.stem.clone(),
             prefix: self.scope.prefix(),
             on_outage: self.store.options.on_outage,
-            key: PhantomData,
+            key: std::marker::PhantomData,
         })
     }
 
@@ -514,7 +530,7 @@ impl<K, V> Clone for Cache<K, V> {
         Cache {
             store: self.store.clone(),
             scope: self.scope.clone(),
-            key: PhantomData,
+            source: self.source.clone(),
         }
     }
 }

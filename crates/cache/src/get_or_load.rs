@@ -26,7 +26,6 @@ use crate::store::Store;
 #[must_use = "a read does nothing until it is awaited"]
 pub struct GetOrLoad<'c, V, L, H = Spawned> {
     store: &'c Arc<Store<V>>,
-    scope: &'c Scope,
     memory: InMemory<V>,
     wish: Wish,
     load: L,
@@ -41,6 +40,10 @@ pub(crate) enum InMemory<V> {
     Nothing(Key),
     /// A value that is to be loaded anew although it is fresh.
     Early(Key),
+    /// It was not looked for: the source is asked whatever is cached.
+    Ignored(Key),
+    /// The call cannot be served at all.
+    Refused(Error),
 }
 
 /// The load runs in a task of its own.
@@ -53,28 +56,17 @@ pub struct Spawned;
 #[non_exhaustive]
 pub struct Local;
 
-impl<'c, V, L, H> GetOrLoad<'c, V, L, H>
-where
-    V: Payload + Send + Sync + 'static,
-{
+impl<'c, V, L, H> GetOrLoad<'c, V, L, H> {
     pub(crate) fn new(
         store: &'c Arc<Store<V>>,
         scope: &'c Scope,
         memory: InMemory<V>,
         load: L,
     ) -> Self {
-        let wish = Wish {
-            ttl: None,
-            negative_ttl: None,
-            tags: Vec::new(),
-            timeout: store.options.load_timeout,
-            soft_timeout: store.options.soft_timeout,
-        };
         GetOrLoad {
+            wish: Wish::of(&store.options, scope),
             store,
-            scope,
             memory,
-            wish,
             load,
             how: PhantomData,
         }
@@ -180,19 +172,24 @@ where
         S: FnOnce(Leader<V>, Before<V>, Wish) -> G + Send + 'c,
         G: Future<Output = ()> + Send + 'c,
     {
-        let is_early = matches!(self.memory, InMemory::Early(_));
-        let (key, answer) = match self.memory {
-            InMemory::Value(value) => return Loading(State::Answer(Some(T::found(value)))),
-            InMemory::Missing(key) => (key, T::missing()),
-            InMemory::Nothing(key) | InMemory::Early(key) => (key, None),
+        let how = How {
+            is_early: matches!(self.memory, InMemory::Early(_)),
+            refreshes: matches!(self.memory, InMemory::Ignored(_)),
+            goes_on,
         };
-        if answer.is_some() {
-            return Loading(State::Answer(answer));
+        let (key, answer) = match self.memory {
+            InMemory::Value(value) => return Loading::ready(Ok(T::found(value))),
+            InMemory::Refused(error) => return Loading::ready(Err(LoadError::Cache(error))),
+            InMemory::Missing(key) => (key, T::missing()),
+            InMemory::Nothing(key) | InMemory::Early(key) | InMemory::Ignored(key) => (key, None),
+        };
+        if let Some(answer) = answer {
+            return Loading::ready(Ok(answer));
         }
-        self.wish.tags.extend(self.scope.tags());
+        self.wish.tags.extend(self.wish.scope.tags());
+        self.wish.refreshes = how.refreshes;
         let (store, wish) = (self.store, self.wish);
         let start = starts(store.clone(), self.load);
-        let how = How { is_early, goes_on };
         Loading(State::Future(Box::pin(async move {
             read::<V, T, E, _>(store, &key, wish, how, start).await
         })))
@@ -206,8 +203,14 @@ pub struct Loading<'c, A, E>(State<'c, A, E>);
 type Reading<'c, A, E> = Pin<Box<dyn Future<Output = Result<A, LoadError<E>>> + Send + 'c>>;
 
 enum State<'c, A, E> {
-    Answer(Option<A>),
+    Ready(Option<Result<A, LoadError<E>>>),
     Future(Reading<'c, A, E>),
+}
+
+impl<A, E> Loading<'_, A, E> {
+    fn ready(answer: Result<A, LoadError<E>>) -> Self {
+        Loading(State::Ready(Some(answer)))
+    }
 }
 
 impl<A: Unpin, E> Future for Loading<'_, A, E> {
@@ -215,8 +218,8 @@ impl<A: Unpin, E> Future for Loading<'_, A, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Answer(answer) => match answer.take() {
-                Some(answer) => Poll::Ready(Ok(answer)),
+            State::Ready(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
                 // Polled once more than a future may be.
                 None => Poll::Pending,
             },
@@ -236,6 +239,8 @@ impl<A, E> fmt::Debug for Loading<'_, A, E> {
 struct How {
     /// The value in memory is to be loaded anew although it is fresh.
     is_early: bool,
+    /// The source is asked whatever is cached.
+    refreshes: bool,
     /// A load goes on behind its caller's back.
     goes_on: bool,
 }
@@ -271,6 +276,9 @@ where
     E: Send + Sync + 'static,
 {
     check(store, &wish).map_err(LoadError::Cache)?;
+    if how.refreshes {
+        return refresh::<V, T, E, _>(store, key, wish, start).await;
+    }
     let mut start = Some(start);
     loop {
         let found = match store.look(key).await.map_err(LoadError::Cache)? {
@@ -340,6 +348,33 @@ where
     }
 }
 
+/// What a load brings now, whatever is cached and whoever loads. What is cached is served to others until it is replaced, and
+/// stays if the load fails.
+async fn refresh<V, T, E, G>(
+    store: &Arc<Store<V>>,
+    key: &Key,
+    wish: Wish,
+    start: impl FnOnce(Leader<V>, Before<V>, Wish) -> G,
+) -> Result<T::Answer, LoadError<E>>
+where
+    V: Payload + Send + Sync + 'static,
+    G: Future<Output = ()>,
+    T: IntoLoaded<V>,
+    E: Send + Sync + 'static,
+{
+    let before = match store.look(key).await.map_err(LoadError::Cache)? {
+        Look::Found(found) => Before::found(found),
+        Look::Nothing(seen) => Before::found(Found::nothing(seen)),
+    };
+    let (leader, mut passenger) = store.flights.charter(key);
+    Box::pin(start(leader, before, wish)).await;
+    match passenger.landing().await {
+        // A loader that cannot say that there is none has brought what there is.
+        Landing::Value(value, _) => answer_of::<V, T>(value).ok_or(LoadError::Panicked),
+        landing => Err(landing.into_error().unwrap_or(LoadError::Panicked)),
+    }
+}
+
 /// How waiting for a flight ended.
 enum Landed<V> {
     Landing(Landing<V>),
@@ -395,9 +430,11 @@ where
 impl<V, L, H> fmt::Debug for GetOrLoad<'_, V, L, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.memory {
-            InMemory::Missing(key) | InMemory::Nothing(key) | InMemory::Early(key) => {
-                write!(f, "GetOrLoad({key})")
-            }
+            InMemory::Missing(key)
+            | InMemory::Nothing(key)
+            | InMemory::Early(key)
+            | InMemory::Ignored(key) => write!(f, "GetOrLoad({key})"),
+            InMemory::Refused(error) => write!(f, "GetOrLoad({error})"),
             InMemory::Value(_) => f.write_str("GetOrLoad(in memory)"),
         }
     }

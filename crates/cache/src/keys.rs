@@ -103,6 +103,16 @@ pub const KEYS: &[KeySpec] = &[
     KeySpec::new(
         "cache",
         STEM,
+        "%hot",
+        KeyType::String,
+        KeyTtl::Seconds(604_800),
+        "The keys that a process read most when it ended, for the next one to load: `1`, and a line for each.",
+    )
+    .owner("cache")
+    .commands(&["GET", "SET"]),
+    KeySpec::new(
+        "cache",
+        STEM,
         "%changed",
         KeyType::Channel,
         KeyTtl::Persistent,
@@ -158,23 +168,34 @@ pub(crate) fn control(stem: &Stem, tag: &str) -> [Key; 3] {
 pub(crate) fn is_beside(stem: &Stem, key: &Key) -> bool {
     let behind = key.as_bytes().get(stem.as_str().len()..);
     behind.is_some_and(|behind| {
-        [&b":%lease:"[..], b":%control:", b":%tags:", b":%changes:"]
-            .iter()
-            .any(|name| behind.starts_with(name))
+        [
+            &b":%lease:"[..],
+            b":%control:",
+            b":%tags:",
+            b":%changes:",
+            b":%hot",
+        ]
+        .iter()
+        .any(|name| behind.starts_with(name))
     })
 }
 
 /// The channel on which those who wait for a value are woken.
 pub(crate) fn wake(stem: &Stem) -> Key {
-    channel(stem, ":%wake")
+    literal(stem, ":%wake")
 }
 
 /// The channel on which changes are told.
 pub(crate) fn changed(stem: &Stem) -> Key {
-    channel(stem, ":%changed")
+    literal(stem, ":%changed")
 }
 
-fn channel(stem: &Stem, name: &str) -> Key {
+/// The key of the keys that are read most.
+pub(crate) fn hot(stem: &Stem) -> Key {
+    literal(stem, ":%hot")
+}
+
+fn literal(stem: &Stem, name: &str) -> Key {
     let mut writer = KeyWriter::new();
     writer.text(stem.as_str());
     writer.text(name);

@@ -300,8 +300,8 @@ impl Leases {
         })
     }
 
-    /// Removes a value that is about to be written, and takes its lease from whoever has it.
-    pub(crate) async fn claim(&self, key: &Key) -> Result<Lease, Error> {
+    /// Takes the lease of a value from whoever has it: to write the value, which is removed, or to load it anew, which `stays` until then.
+    pub(crate) async fn claim(&self, key: &Key, stays: bool) -> Result<Lease, Error> {
         let mut lease = Lease {
             key: key.clone(),
             lease: self.of(key),
@@ -316,6 +316,7 @@ impl Leases {
             life,
         ];
         let args = args.into_iter().chain(self.announcing(key));
+        let args = args.chain([Bytes::from_static(if stays { b"1" } else { b"0" })]);
         let keys = [key, &lease.lease].into_iter().chain(self.beside(key));
         let reply = self
             .lane

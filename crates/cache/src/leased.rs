@@ -69,4 +69,13 @@ where
             }
         }
     }
+
+    /// The right to load a value anew, whoever loads it and whatever stands there; nothing while Redis is away.
+    pub(crate) async fn take_over(&self, key: &Key) -> Result<Leased<V>, Error> {
+        match self.leases.claim(key, true).await {
+            Ok(lease) => Ok(Leased::Ours(lease)),
+            Err(error) if self.options.on_outage.hides(&error) => Ok(Leased::Away),
+            Err(error) => Err(error),
+        }
+    }
 }

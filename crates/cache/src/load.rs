@@ -14,6 +14,8 @@ use crate::lease::Lease;
 use crate::leased::Leased;
 use crate::loaded::{IntoLoaded, Loaded, What};
 use crate::look::Found;
+use crate::options::Options;
+use crate::scope::Scope;
 use crate::stats::one_more;
 use crate::store::Store;
 use crate::wire::{Head, Terms};
@@ -28,6 +30,14 @@ pub struct Cx<V> {
     /// The value of before, which is stale or soon will be. A loader that finds it still true may say so with
     /// [`Loaded::not_modified`].
     pub stale: Option<Arc<V>>,
+    pub(crate) scope: Scope,
+}
+
+impl<V> Cx<V> {
+    /// The names of the [scopes](crate::Cache::scope) that the key is of, the outermost first; none outside of one.
+    pub fn scopes(&self) -> &[String] {
+        self.scope.names()
+    }
 }
 
 /// What a call says of its load.
@@ -38,6 +48,24 @@ pub(crate) struct Wish {
     pub(crate) tags: Vec<String>,
     pub(crate) timeout: Duration,
     pub(crate) soft_timeout: Option<Duration>,
+    /// The source is asked whatever is cached.
+    pub(crate) refreshes: bool,
+    pub(crate) scope: Scope,
+}
+
+impl Wish {
+    /// What a cache wishes where a call says nothing; the tags of its scope are yet to be added.
+    pub(crate) fn of(options: &Options, scope: &Scope) -> Self {
+        Wish {
+            ttl: None,
+            negative_ttl: None,
+            tags: Vec::new(),
+            timeout: options.load_timeout,
+            soft_timeout: options.soft_timeout,
+            refreshes: false,
+            scope: scope.clone(),
+        }
+    }
 }
 
 /// What was there when a load was found to be necessary.
@@ -75,8 +103,14 @@ pub(crate) async fn lead<V, L, F, T, E>(
     let takes_missing = T::missing().is_some();
     let deadline = Instant::now() + wish.timeout;
     leader.reaches(Boarded::Asking);
-    let leased = store.lease(&key, before.seen.clone(), takes_missing, deadline);
-    let lease = match leased.await {
+    let leased = match wish.refreshes {
+        true => store.take_over(&key).await,
+        false => {
+            let seen = before.seen.clone();
+            store.lease(&key, seen, takes_missing, deadline).await
+        }
+    };
+    let lease = match leased {
         Ok(Leased::Ours(lease)) => Some(Held::new(&store, lease)),
         Ok(Leased::Value(value)) => return leader.land(Landing::Value(value, Boarded::First)),
         Ok(Leased::TooLate) => return leader.land(Landing::Timeout),
@@ -88,6 +122,7 @@ pub(crate) async fn lead<V, L, F, T, E>(
     let cx = Cx {
         deadline: began + wish.timeout,
         stale: before.stale.as_ref().map(|(value, _)| value.clone()),
+        scope: wish.scope.clone(),
     };
     // Counted as failed until it has not; a panic leaves it so.
     one_more(&store.counts.load_errors);
@@ -99,7 +134,7 @@ pub(crate) async fn lead<V, L, F, T, E>(
                 &store,
                 &leader,
                 lease,
-                &before,
+                before.stale.as_ref(),
                 wish,
                 began.elapsed(),
                 loaded.into_loaded(),
@@ -121,11 +156,11 @@ pub(crate) async fn lead<V, L, F, T, E>(
 }
 
 /// What becomes of what a load brought.
-async fn settle<V: Payload + Send + Sync + 'static>(
+pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
     store: &Store<V>,
     leader: &Leader<V>,
     lease: Option<Held<V>>,
-    before: &Before<V>,
+    stale: Option<&(Arc<V>, Vec<String>)>,
     wish: Wish,
     load_took: Duration,
     loaded: Loaded<V>,
@@ -140,7 +175,7 @@ async fn settle<V: Payload + Send + Sync + 'static>(
             ttl = loaded.ttl.unwrap_or(negative);
             None
         }
-        What::NotModified => match &before.stale {
+        What::NotModified => match stale {
             Some((value, its)) => {
                 tags.extend(
                     its.iter()
@@ -185,7 +220,7 @@ async fn settle<V: Payload + Send + Sync + 'static>(
 }
 
 /// For whom a loaded value is good.
-pub(crate) fn good_for(filled: Filled) -> Boarded {
+fn good_for(filled: Filled) -> Boarded {
     match filled {
         Filled::Holds | Filled::Unknown => Boarded::Loading,
         Filled::Fails => Boarded::Asking,

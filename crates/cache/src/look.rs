@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use russet_codec::{DecodeError, Payload};
 use russet_core::{Bytes, Error, Key};
@@ -26,6 +26,8 @@ pub(crate) struct Found<V> {
     /// Nothing where it is known that there is none.
     pub(crate) value: Option<Arc<V>>,
     pub(crate) age: Age,
+    /// How long it is fresh yet, as far as that is known.
+    pub(crate) left: Option<Duration>,
     /// Whether this reader is the one to load it anew although it is fresh.
     pub(crate) is_early: bool,
     /// The entry, or how it begins.
@@ -80,6 +82,7 @@ where
         let age = self.clock.age(head.born, now);
         let found = Found {
             age: freshness.of(age, head.fresh, head.kept_in_use),
+            left: Some(head.fresh.saturating_sub(age)),
             is_early: freshness.is_early(age, head.fresh, head.load_took),
             tags: head.tags().map(str::to_owned).collect(),
             value,
@@ -182,6 +185,7 @@ impl<V> Found<V> {
         Found {
             value: None,
             age: Age::Over,
+            left: None,
             is_early: false,
             seen,
             tags: Vec::new(),
@@ -198,6 +202,7 @@ impl<V> Found<V> {
         Found {
             value: Some(value),
             age: Age::Fresh,
+            left: None,
             is_early: false,
             seen,
             tags: Vec::new(),

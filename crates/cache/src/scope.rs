@@ -65,6 +65,10 @@ impl Scope {
         self.0.as_ref().map_or_else(Vec::new, |of| of.tags.clone())
     }
 
+    pub(crate) fn names(&self) -> &[String] {
+        self.0.as_ref().map_or(&[], |of| &of.names)
+    }
+
     /// What invalidates the scope; nothing for the whole cache.
     pub(crate) fn tag(&self) -> Option<&String> {
         self.0.as_ref()?.tags.last()
@@ -72,7 +76,7 @@ impl Scope {
 
     /// What stands in keys before the part that the caller names, with a `:` behind it.
     pub(crate) fn prefix(&self) -> String {
-        let names = self.0.iter().flat_map(|of| &of.names);
+        let names = self.names().iter();
         names.map(|name| part(name) + ":").collect()
     }
 }

@@ -9,16 +9,17 @@ use russet_codec::Payload;
 use russet_core::{Bytes, Error, Key, Lane, Namespace, Operation, Server, Stem, Tally};
 use tokio::task::JoinHandle;
 
-use crate::builder::Options;
 use crate::clock::Clock;
 use crate::coherence::Coherence;
 use crate::control::{Control, States};
 use crate::flight::Flights;
 use crate::follow::Follower;
+use crate::hot::Hot;
 use crate::keys::CONCERN;
 use crate::lease::Leases;
 use crate::local::{Hit, Local, Ticket};
 use crate::look::{Found, Look};
+use crate::options::Options;
 use crate::pending::Pending;
 use crate::reads::{Read, Reads};
 use crate::stats::{Counts, Outcome, one_more};
@@ -40,6 +41,8 @@ pub(crate) struct Store<V> {
     /// None in a cache without one.
     pub(crate) local: Option<Arc<Local<V>>>,
     following: OnceLock<Following>,
+    /// None in a cache that does not count them.
+    pub(crate) hot: Option<Hot>,
     /// None in a cache whose entries have no head.
     pub(crate) control: Option<Arc<Control>>,
     pub(crate) clock: Arc<Clock>,
@@ -123,6 +126,7 @@ where
                 clock.clone(),
             ),
             local,
+            hot: (options.hot_keys > 0).then(|| Hot::new(options.hot_keys)),
             following: OnceLock::new(),
             control,
             clock,
@@ -171,6 +175,9 @@ where
             None => one_more(&self.counts.local_missing),
         }
         self.operations.local.one_more();
+        if let Some(hot) = &self.hot {
+            hot.read(part);
+        }
         tracing::debug!(target: "russet::cache", cache = %self.name, outcome = "local", "read");
         Some(hit)
     }
@@ -245,6 +252,9 @@ where
             }
             Err(error) => (Outcome::Error, Err(error)),
         };
+        if let (Outcome::Hit, Some(hot)) = (outcome, &self.hot) {
+            hot.read(self.part(key));
+        }
         self.note(outcome, began);
         look
     }

@@ -42,13 +42,13 @@ impl<E: std::error::Error + 'static> std::error::Error for WriteError<E> {
     }
 }
 
-/// Removes the value and takes its lease, writes, and stores under the lease; where somebody else has written or removed meanwhile,
-/// nobody knows whose value the source has, and the cache has none.
-pub(crate) async fn write_through<V, F, E>(
+/// Removes the value and takes its lease, writes, and, where it is to be cached, stores it under the lease and these tags; where
+/// somebody else has written or removed meanwhile, nobody knows whose value the source has, and the cache has none.
+pub(crate) async fn written<V, F, E>(
     store: &Arc<Store<V>>,
     key: &Key,
     value: Arc<V>,
-    tags: Vec<String>,
+    cached_under: Option<Vec<String>>,
     write: impl FnOnce(Arc<V>) -> F,
 ) -> Result<Inserted, WriteError<E>>
 where
@@ -56,7 +56,7 @@ where
     F: Future<Output = Result<(), E>>,
 {
     store.flights.close(key);
-    let lease = match store.leases.claim(key).await {
+    let lease = match store.leases.claim(key, false).await {
         Ok(lease) => Some(Held::new(store, lease)),
         // What is in Redis is of before, whenever it is back.
         Err(error) if store.options.on_outage.hides(&error) => {
@@ -68,14 +68,17 @@ where
     store.changed(key);
     let written = renewed(store, lease.iter().collect(), write(value.clone())).await;
     store.flights.close(key);
-    if let Err(error) = written {
-        if let Some(lease) = lease {
-            lease.release().await;
+    let is_written = written.is_ok();
+    let (lease, tags) = match (lease, cached_under) {
+        (Some(lease), Some(tags)) if is_written => (lease, tags),
+        (lease, _) => {
+            if let Some(lease) = lease {
+                lease.release().await;
+            }
+            return written
+                .map(|()| Inserted::Skipped)
+                .map_err(WriteError::Writer);
         }
-        return Err(WriteError::Writer(error));
-    }
-    let Some(lease) = lease else {
-        return Ok(Inserted::Skipped);
     };
     let terms = store.terms(store.options.ttl, tags);
     match lease.fill(key, Some(&value), &terms).await {

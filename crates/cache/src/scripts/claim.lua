@@ -1,4 +1,4 @@
--- Removes a value that is about to be written, and takes its lease from whoever has it.
+-- Takes the lease of a value from whoever has it, and removes a value that is about to be written.
 -- KEYS[1]  the value
 -- KEYS[2]  its lease
 -- KEYS[3]  the control state,
@@ -10,6 +10,7 @@
 -- ARGV[4]  how long the control state lives, in milliseconds
 -- ARGV[5]  what is told of a change: see control.lua
 -- ARGV[9]  the change
+-- ARGV[10] 1 if the value stays: it is about to be loaded anew
 -- REPLY    { server time, state }; the state is empty where it was not given
 -- COST     O(1), and the freeing of the value
 -- COMMANDS: GET, SET, DEL
@@ -21,6 +22,8 @@ local holder = redis.call('GET', KEYS[2])
 -- Who waits for the one before waits for us now.
 local waits = holder and string.sub(holder, -1) == '+' and '+' or ''
 redis.call('SET', KEYS[2], ARGV[1] .. waits, 'PX', ARGV[2])
-redis.call('DEL', KEYS[1])
-announce(5, 5, ARGV[9])
+if ARGV[10] ~= '1' then
+    redis.call('DEL', KEYS[1])
+    announce(5, 5, ARGV[9])
+end
 return { number(clock()), state }

@@ -444,3 +444,17 @@ async fn a_loader_that_borrows_is_handed_on() {
     assert_eq!(*second.await.unwrap().unwrap(), 20);
     assert!(dropped.elapsed() < SOON, "{:?}", dropped.elapsed());
 }
+
+/// A loader says how long it is known that there is none, over what the call and the cache say.
+#[tokio::test]
+async fn a_loader_says_how_long_there_is_none() {
+    let users = users(|users| users.ttl(LONG).negative_ttl(LONG / 2)).await;
+    let missing = |_| async { Ok::<_, ()>(Loaded::<u64>::missing().ttl(LONG * 3 / 4)) };
+    assert_eq!(users.get_or_load(&1, missing).await.unwrap(), None);
+    let left = lives(&users, 1).await;
+    assert!(left > LONG / 2 && left <= LONG * 3 / 4, "{left:?}");
+    let missing = |_| async { Ok::<_, ()>(None::<u64>) };
+    let said = users.get_or_load(&2, missing).negative_ttl(LONG / 4);
+    assert_eq!(said.await.unwrap(), None);
+    assert!(lives(&users, 2).await <= LONG / 4);
+}

@@ -22,8 +22,11 @@ mod many;
 mod outage;
 mod processes;
 mod profile;
+mod read_through;
+mod strategies;
 mod under_way;
 mod values;
+mod warm;
 mod write_through;
 
 use std::time::Duration;
