@@ -233,12 +233,7 @@ where
         K: Borrow<Q>,
         Q: KeyPart + ?Sized,
     {
-        let key = self.place(key);
-        self.store.flights.close(&key);
-        let removed = self.store.remove(&key).await;
-        // Again: a flight that began meanwhile may have read the value that is gone now.
-        self.store.flights.close(&key);
-        removed
+        self.store.remove(&self.place(key)).await
     }
 
     /// Whether there is a value that holds and is fresh. One `EVALSHA`; `false` while Redis is away.

@@ -1,5 +1,9 @@
 #![doc = include_str!("docs/readme.md")]
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+#[path = "expanded.rs"]
+pub mod __expanded;
 mod builder;
 mod bulk;
 mod cache;
@@ -64,6 +68,12 @@ pub use russet_codec::{Codec, Format, Payload, Raw};
 pub use russet_core::{
     BuildError, Error, FromKeyPart, KeyPart, Namespace, Pace, Profile, Redis, ServerInfo,
 };
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/cached.md")]
+pub use russet_macros::cached;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/invalidates.md")]
+pub use russet_macros::invalidates;
 pub use source::SourceError;
 pub use stats::{Misses, Stats};
 pub use strategies::{Strategies, Strategy};

@@ -86,7 +86,7 @@ impl<V> fmt::Debug for Loaded<V> {
     }
 }
 
-/// What a loader of `V` may answer: `V`, `Arc<V>`, `Option<V>`, or [`Loaded<V>`].
+/// What a loader of `V` may answer: `V`, `Arc<V>`, an `Option` of either, or [`Loaded<V>`].
 #[diagnostic::on_unimplemented(
     message = "a loader of `{V}` cannot answer `{Self}`",
     note = "answer `{V}`, `Option<{V}>`, `Arc<{V}>` or `Loaded<{V}>`, in a `Result`"
@@ -144,6 +144,22 @@ impl<V: Send + Sync + 'static> IntoLoaded<V> for Arc<V> {
 }
 
 impl<V: Send + Sync + 'static> IntoLoaded<V> for Option<V> {
+    type Answer = Option<Arc<V>>;
+
+    fn into_loaded(self) -> Loaded<V> {
+        self.map_or_else(Loaded::missing, Loaded::value)
+    }
+
+    fn found(value: Arc<V>) -> Option<Arc<V>> {
+        Some(value)
+    }
+
+    fn missing() -> Option<Option<Arc<V>>> {
+        Some(None)
+    }
+}
+
+impl<V: Send + Sync + 'static> IntoLoaded<V> for Option<Arc<V>> {
     type Answer = Option<Arc<V>>;
 
     fn into_loaded(self) -> Loaded<V> {

@@ -19,7 +19,11 @@ where
 {
     pub(crate) async fn remove(self: &Arc<Self>, key: &Key) -> Result<Removed, Error> {
         let began = Instant::now();
-        let removed = match self.leases.remove(key).await {
+        self.flights.close(key);
+        let reply = self.leases.remove(key).await;
+        // Again: a flight that began meanwhile may have read the value that is gone now.
+        self.flights.close(key);
+        let removed = match reply {
             Ok(true) => Ok(Removed::Removed),
             Ok(false) => Ok(Removed::Absent),
             Err(error) if self.options.on_outage.hides(&error) => self

@@ -31,4 +31,19 @@ async fn a_local_hit_costs_none() {
     assert!(allocations(&|| drop(users.scope("s"))) > 0, "it counts");
     assert_eq!(allocations(&|| drop(get())), 0);
     assert_eq!(allocations(&|| drop(load())), 0);
+    #[cfg(feature = "macros")]
+    {
+        let cached = || profile(&users, "profile-1").now_or_never().unwrap();
+        assert_eq!(*cached().unwrap(), 7);
+        assert_eq!(allocations(&|| drop(cached())), 0);
+    }
+}
+
+#[cfg(feature = "macros")]
+#[russet_cache::cached(cache = users, key = "{name}", tags("name:{name}"))]
+async fn profile(
+    users: &Cache<String, u64>,
+    name: &str,
+) -> Result<std::sync::Arc<u64>, russet_cache::LoadError<std::io::Error>> {
+    Ok(std::sync::Arc::new(name.len() as u64))
 }

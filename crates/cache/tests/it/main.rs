@@ -7,6 +7,8 @@
 )]
 
 mod allocations;
+#[cfg(feature = "macros")]
+mod cached;
 mod cluster;
 mod counters;
 mod flight;
