@@ -155,6 +155,7 @@ where
             value: value.into(),
             ttl: None,
             tags: self.scope.tags(),
+            version: None,
         }
     }
 
@@ -234,6 +235,59 @@ where
         Q: KeyPart + ?Sized,
     {
         self.store.remove(&self.place(key)).await
+    }
+
+    /// Has versions of a value that are older than this count no more, in no process, nor be stored: version busting, for what is read
+    /// from a source that lags behind. What is cached without a version goes too. Kept for as long as the cache's TTL. One `EVALSHA`.
+    ///
+    /// Values say their version when they are [inserted](crate::Insert::version) or [loaded](crate::Loaded::version). Those that do not
+    /// are stored all the same.
+    ///
+    /// ```
+    /// # use russet_cache::{Cache, Inserted, Redis};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let redis = Redis::connect(&russet_testkit::url()).await?;
+    /// # let ns = redis.namespace("bust-doc")?;
+    /// let config = Cache::<String, String>::builder(&ns, "config").build()?;
+    /// config.insert("limits", "old".to_owned()).version(41).await?;
+    /// config.bust("limits", 42).await?; // version 42 is in the database
+    /// assert_eq!(config.get("limits").await?, None);
+    /// // Of a replica that has not heard of it.
+    /// assert_eq!(config.insert("limits", "old".to_owned()).version(41).await?, Inserted::Stale);
+    /// assert_eq!(config.insert("limits", "new".to_owned()).version(42).await?, Inserted::Stored);
+    /// assert_eq!(config.version("limits").await?, Some(42));
+    /// # config.remove_matching("*", Default::default()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`remove`](Cache::remove); while Redis is away it is [`Queued`](Removed::Queued) as a removal, without the version. And a
+    /// version beyond 2^53 − 1, or a cache of plain JSON.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still bust it.
+    pub async fn bust<Q>(&self, key: &Q, version: u64) -> Result<Removed, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        self.store.bust(&self.place(key), version).await
+    }
+
+    /// Which version of its data a cached value is; `None` if it has none, there is no value, or Redis is away. One `EVALSHA`.
+    ///
+    /// # Errors
+    /// As [`get`](Cache::get).
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn version<Q>(&self, key: &Q) -> Result<Option<u64>, Error>
+    where
+        K: Borrow<Q>,
+        Q: KeyPart + ?Sized,
+    {
+        self.store.version(&self.place(key)).await
     }
 
     /// Whether there is a value that holds and is fresh. One `EVALSHA`; `false` while Redis is away.

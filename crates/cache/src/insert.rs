@@ -9,6 +9,7 @@ use russet_core::{Error, Key, KeyPart, part};
 
 use crate::builder::{check_tags, check_ttl};
 use crate::store::Store;
+use crate::wire::Terms;
 
 /// What became of an insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ use crate::store::Store;
 pub enum Inserted {
     /// Redis holds the value.
     Stored,
+    /// A newer [version](Insert::version) is cached, or was busted, or somebody has changed the value meanwhile; it is not stored.
+    Stale,
     /// Redis is away; nothing is stored, as far as is known.
     Skipped,
 }
@@ -23,11 +26,12 @@ pub enum Inserted {
 /// An insert that is yet to be awaited; made by [`Cache::insert`](crate::Cache::insert).
 #[must_use = "an insert does nothing until it is awaited"]
 pub struct Insert<'c, V> {
-    pub(crate) store: &'c Store<V>,
+    pub(crate) store: &'c Arc<Store<V>>,
     pub(crate) key: Key,
     pub(crate) value: Arc<V>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) tags: Vec<String>,
+    pub(crate) version: Option<u64>,
 }
 
 impl<V> Insert<'_, V> {
@@ -41,6 +45,13 @@ impl<V> Insert<'_, V> {
     /// Stores it under a tag, for [`invalidate_tag`](crate::Cache::invalidate_tag).
     pub fn tag<T: KeyPart + ?Sized>(mut self, tag: &T) -> Self {
         self.tags.push(part(tag));
+        self
+    }
+
+    /// Says which version of its data it is, of a row or a document: 0 to 2^53 − 1. It is stored unless a newer one is cached, or it was
+    /// [busted](crate::Cache::bust). Two `EVALSHA` then, in a row.
+    pub fn version(mut self, version: u64) -> Self {
+        self.version = Some(version);
         self
     }
 
@@ -66,6 +77,16 @@ where
             let store = self.store;
             check_tags(&store.name, store.control.is_some(), &self.tags)?;
             store.flights.close(&self.key);
+            if self.version.is_some() {
+                store.check_version(self.version)?;
+                let terms = Terms {
+                    version: self.version,
+                    ..store.terms(self.ttl.unwrap_or(store.options.ttl), self.tags)
+                };
+                let written = store.write_version(&self.key, &self.value, &terms).await;
+                store.flights.close(&self.key);
+                return written;
+            }
             store
                 .write(&self.key, &self.value, self.ttl, self.tags)
                 .await

@@ -25,6 +25,7 @@ pub(crate) const FILL: &str = with_control!("", "scripts/fill.lua");
 pub(crate) const STORE: &str = with_control!("", "scripts/store.lua");
 pub(crate) const EXTEND: &str = with_control!("", "scripts/extend.lua");
 pub(crate) const REMOVE: &str = with_control!("#!lua flags=allow-oom\n", "scripts/remove.lua");
+pub(crate) const BUST: &str = with_control!("#!lua flags=allow-oom\n", "scripts/bust.lua");
 pub(crate) const FOLLOW: &str = with_control!("#!lua flags=allow-oom\n", "scripts/follow.lua");
 pub(crate) const OPEN: &str = with_control!("#!lua flags=allow-oom\n", "scripts/open.lua");
 pub(crate) const INVALIDATE: &str =
@@ -52,7 +53,7 @@ pub const KEYS: &[KeySpec] = &[
         "DEL", "EXISTS", "GET", "MGET", "PEXPIRE", "PTTL", "SCAN", "SET", "UNLINK",
     ])
     .scripts(&[
-        ACQUIRE, CLAIM, FILL, STORE, REMOVE, PEEK, EXTEND, INCREMENT,
+        ACQUIRE, BUST, CLAIM, FILL, STORE, REMOVE, PEEK, EXTEND, INCREMENT,
     ]),
     KeySpec::new(
         "cache",
@@ -64,7 +65,7 @@ pub const KEYS: &[KeySpec] = &[
     )
     .owner("cache")
     .commands(&["DEL", "GETDEL"])
-    .scripts(&[ACQUIRE, CLAIM, FILL, STORE, REMOVE, RELEASE, RENEW]),
+    .scripts(&[ACQUIRE, BUST, CLAIM, FILL, STORE, REMOVE, RELEASE, RENEW]),
     KeySpec::new(
         "cache",
         STEM,
@@ -98,7 +99,7 @@ pub const KEYS: &[KeySpec] = &[
     )
     .owner("cache")
     .scripts(&[
-        CLAIM, FILL, STORE, REMOVE, EXTEND, INVALIDATE, CLEAR, GATE, FOLLOW,
+        BUST, CLAIM, FILL, STORE, REMOVE, EXTEND, INVALIDATE, CLEAR, GATE, FOLLOW,
     ]),
     KeySpec::new(
         "cache",

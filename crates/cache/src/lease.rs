@@ -12,7 +12,7 @@ use russet_core::{
 
 use crate::clock::Clock;
 use crate::control::{Control, State};
-use crate::keys::{self, ACQUIRE, CLAIM, EXTEND, FILL, PEEK, RELEASE, REMOVE, RENEW};
+use crate::keys::{self, ACQUIRE, BUST, CLAIM, EXTEND, FILL, PEEK, RELEASE, REMOVE, RENEW};
 use crate::store::millis;
 use crate::stores::{Put, Stores, Storing, stores};
 use crate::wake::Wake;
@@ -23,6 +23,7 @@ static FILL_SCRIPT: Script = Script::new(FILL);
 static REMOVE_SCRIPT: Script = Script::new(REMOVE);
 static RELEASE_SCRIPT: Script = Script::new(RELEASE);
 static RENEW_SCRIPT: Script = Script::new(RENEW);
+static BUST_SCRIPT: Script = Script::new(BUST);
 static CLAIM_SCRIPT: Script = Script::new(CLAIM);
 static EXTEND_SCRIPT: Script = Script::new(EXTEND);
 static PEEK_SCRIPT: Script = Script::new(PEEK);
@@ -354,6 +355,29 @@ impl Leases {
         let reply = self
             .lane
             .script(&RENEW_SCRIPT, [&lease.lease], args, Policy::Idempotent);
+        Box::pin(reply).await
+    }
+
+    /// Has older versions of a value count no more, for so long, and ends the lease of whoever loads it; whether there was one.
+    pub(crate) async fn bust(
+        &self,
+        key: &Key,
+        busted: Entry,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        let lease = self.of(key);
+        let args = [
+            self.channel(),
+            bytes(key),
+            busted.head,
+            busted.rest,
+            number(ttl),
+        ];
+        let args = args.into_iter().chain(self.announcing(key));
+        let keys = [key, &lease].into_iter().chain(self.beside(key).skip(2));
+        let reply = self
+            .lane
+            .script(&BUST_SCRIPT, keys, args, Policy::Idempotent);
         Box::pin(reply).await
     }
 

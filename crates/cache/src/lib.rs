@@ -43,6 +43,7 @@ mod store;
 mod stores;
 mod strategies;
 mod striped;
+mod version;
 mod wake;
 mod warm;
 mod wire;

@@ -30,7 +30,7 @@ where
     }
 
     /// The head of a fresh value that holds, and how long it is fresh yet.
-    async fn peeked(
+    pub(crate) async fn peeked(
         &self,
         control: &Control,
         key: &Key,
@@ -41,7 +41,7 @@ where
         };
         let state = self.state_with(key, peek.state).await?;
         let holds = control.holds(control.of(&self.stem, key), &head, state);
-        if self.pending.has_tag_of(&head) || !holds.await? || head.found_nothing {
+        if self.pending.has_tag_of(&head) || !holds.await? || head.found_nothing() {
             return Ok(None);
         }
         let age = self.clock.age(head.born, Instant::now());
@@ -75,7 +75,7 @@ where
             let Some((head, _)) = Head::read(&first) else {
                 return Ok(false);
             };
-            let flags = Head::flags(head.found_nothing, head.kept_in_use);
+            let flags = head.flags();
             let lives = self.options.freshness.lives(ttl);
             let seen = first.slice(..SEEN);
             self.leases
@@ -93,7 +93,7 @@ where
         self.unless_away(reply.and_then(T::from_reply), away)
     }
 
-    fn unless_away<T>(&self, reply: Result<T, Error>, away: T) -> Result<T, Error> {
+    pub(crate) fn unless_away<T>(&self, reply: Result<T, Error>, away: T) -> Result<T, Error> {
         match reply {
             Err(error) if self.options.on_outage.hides(&error) => Ok(away),
             Err(error) => {

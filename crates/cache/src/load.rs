@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::scope::Scope;
 use crate::stats::one_more;
 use crate::store::Store;
-use crate::wire::{Head, Terms};
+use crate::wire::{Terms, kept_in_use};
 use crate::write::Filled;
 
 /// The context of one load.
@@ -212,6 +212,7 @@ pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
     }
     let terms = Terms {
         load_took,
+        version: loaded.version,
         ..store.terms(ttl, tags)
     };
     leader.reaches(Boarded::Storing);
@@ -285,7 +286,7 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
     async fn fail(self, key: &Key, before: &Before<V>) {
         let freshness = &self.store.options.freshness;
         if !freshness.if_error.is_zero() && before.stale.is_some() {
-            let flags = Head::flags(false, true);
+            let flags = kept_in_use(&before.seen);
             let kept =
                 self.store
                     .leases

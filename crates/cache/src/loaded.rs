@@ -22,6 +22,7 @@ pub struct Loaded<V> {
     pub(crate) what: What<V>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) tags: Vec<String>,
+    pub(crate) version: Option<u64>,
 }
 
 pub(crate) enum What<V> {
@@ -66,11 +67,19 @@ impl<V> Loaded<V> {
         self
     }
 
+    /// Says which version of its data it is, of a row or a document: 0 to 2^53 − 1. It is not cached where a newer one is, or where
+    /// this one was [busted](crate::Cache::bust): a source that lags behind does not bring old data back.
+    pub fn version(mut self, version: u64) -> Self {
+        self.version = Some(version);
+        self
+    }
+
     fn new(what: What<V>) -> Self {
         Loaded {
             what,
             ttl: None,
             tags: Vec::new(),
+            version: None,
         }
     }
 }

@@ -68,7 +68,7 @@ where
         {
             return Ok((Outcome::Invalidated, Look::Nothing(seen())));
         }
-        let value = match head.found_nothing {
+        let value = match head.found_nothing() {
             true => None,
             false if head.shape != self.shape => {
                 return Ok((Outcome::Undecodable, Look::Nothing(seen())));
@@ -81,7 +81,7 @@ where
         let freshness = &self.options.freshness;
         let age = self.clock.age(head.born, now);
         let found = Found {
-            age: freshness.of(age, head.fresh, head.kept_in_use),
+            age: freshness.of(age, head.fresh, head.kept_in_use()),
             left: Some(head.fresh.saturating_sub(age)),
             is_early: freshness.is_early(age, head.fresh, head.load_took),
             tags: head.tags().map(str::to_owned).collect(),
@@ -89,7 +89,7 @@ where
             seen: Bytes::new(),
         };
         if found.age == Age::Fresh {
-            if head.kept_in_use {
+            if head.kept_in_use() {
                 one_more(&self.counts.stale_served);
             }
             if freshness.slides(age, head.fresh) {
@@ -147,10 +147,7 @@ where
             return;
         }
         let (store, key) = (self.clone(), key.clone());
-        let (flags, fresh) = (
-            Head::flags(head.found_nothing, head.kept_in_use),
-            head.fresh,
-        );
+        let (flags, fresh) = (head.flags(), head.fresh);
         tokio::spawn(async move {
             let lives = store.options.freshness.lives(fresh);
             let extended = store

@@ -18,9 +18,18 @@ where
     V: Payload + Send + Sync + 'static,
 {
     pub(crate) async fn remove(self: &Arc<Self>, key: &Key) -> Result<Removed, Error> {
+        self.removed(key, self.leases.remove(key)).await
+    }
+
+    /// What becomes of a removal. While Redis is away it is queued as one.
+    pub(crate) async fn removed(
+        self: &Arc<Self>,
+        key: &Key,
+        removing: impl Future<Output = Result<bool, Error>>,
+    ) -> Result<Removed, Error> {
         let began = Instant::now();
         self.flights.close(key);
-        let reply = self.leases.remove(key).await;
+        let reply = removing.await;
         // Again: a flight that began meanwhile may have read the value that is gone now.
         self.flights.close(key);
         let removed = match reply {

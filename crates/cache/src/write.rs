@@ -103,6 +103,7 @@ where
         terms: &Terms,
     ) -> Result<Filled, Error> {
         let began = (Instant::now(), self.pending.now());
+        self.check_version(terms.version)?;
         let entry = self.entry(key, value.map(|value| &**value), terms)?;
         let ticket = self.ticket(key);
         // That there is none is never served when it is stale.
@@ -163,6 +164,7 @@ where
             load_took: Duration::ZERO,
             shape: self.shape,
             tags,
+            version: None,
         }
     }
 
@@ -188,7 +190,7 @@ where
         Ok(entry)
     }
 
-    fn stored(
+    pub(crate) fn stored(
         &self,
         key: &Key,
         reply: Result<(), Error>,

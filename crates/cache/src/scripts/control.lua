@@ -80,6 +80,21 @@ local function entry(head, epoch, stamp, rest)
     return head .. struct.pack('>I8I8I8', epoch, stamp, clock()) .. rest
 end
 
+-- The version of an entry, of which this is the head, and these are the bytes behind the first few of it; nothing where it has none.
+local function version_of(head, bytes, first)
+    local flags = string.byte(head, 3)
+    if flags and bit.band(flags, 4) ~= 0 and #bytes >= 54 - first then
+        return struct.unpack('>I8', bytes, 47 - first)
+    end
+end
+
+local function version_at(at)
+    local bytes = redis.pcall('GETRANGE', KEYS[at], 0, 53)
+    if type(bytes) == 'string' then
+        return version_of(bytes, bytes, 0)
+    end
+end
+
 -- Whether anybody keeps values in their memory.
 local function is_followed(at)
     return redis.call('EXISTS', KEYS[at]) == 1

@@ -11,12 +11,12 @@
 -- ARGV[5]  the entry's head, empty for an entry without one
 -- ARGV[6]  the epoch, and
 -- ARGV[7]  the stamp under which it was loaded
--- ARGV[8]  the rest of the entry
+-- ARGV[8]  the rest of the entry; one that has a version is not stored where a newer one is
 -- ARGV[9]  what is told of a change: see control.lua
 -- ARGV[13] the change; told if a value was replaced
 -- REPLY    { 1 if it was stored, else 0; the state, empty where it was not given }
 -- COST     O(1)
--- COMMANDS: EXISTS, GET, SET, DEL, PUBLISH
+-- COMMANDS: EXISTS, GET, GETRANGE, SET, DEL, PUBLISH
 local state = KEYS[3] and state_of(3)
 local text = state and text_of(state) or ''
 local holder = redis.call('GET', KEYS[2])
@@ -29,6 +29,11 @@ end
 local stamp = tonumber(ARGV[7])
 local holds = not KEYS[3] or
     (state and number(state.epoch) == ARGV[6] and state.floor <= stamp and state.gate <= stamp)
+local version = version_of(ARGV[5], ARGV[8], 28)
+if version then
+    local there = version_at(1)
+    holds = holds and not (there and there > version)
+end
 if holds then
     -- Where there was none, nobody has it in their memory.
     if redis.call('EXISTS', KEYS[1]) == 1 then

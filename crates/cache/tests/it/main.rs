@@ -28,6 +28,7 @@ mod read_through;
 mod strategies;
 mod under_way;
 mod values;
+mod version;
 mod warm;
 mod write_through;
 
