@@ -98,6 +98,11 @@ where
         Q: KeyPart + ?Sized,
     {
         self.store.local.as_ref()?;
+        if let Some(part) = self.scope.as_part(key)
+            && let Some(hit) = self.store.look_local(part)
+        {
+            return Some(hit);
+        }
         let mut writer = KeyWriter::new();
         self.scope.write(&mut writer, key);
         self.store.look_local(writer.as_str())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ pub(crate) struct Local<V> {
     versions: Box<[Mutex<u64>]>,
     hasher: RandomState,
     /// What was kept in another one is not served.
-    generation: AtomicU64,
+    generation: AtomicU32,
     /// Until when each shard's changes are surely known, in microseconds since it began.
     known_until: Box<[AtomicU64]>,
     /// How often tags have changed.
@@ -44,11 +44,12 @@ pub(crate) struct Kept<V> {
     pub(crate) value: Option<Arc<V>>,
     /// When it ends, in microseconds since the tier began.
     until: u64,
-    generation: u64,
-    shard: u16,
+    generation: u32,
     /// About how many bytes it takes.
     pub(crate) weight: u32,
-    load_took: Duration,
+    /// In milliseconds.
+    load_took: u32,
+    shard: u16,
     tagged: Option<Arc<Tagged>>,
 }
 
@@ -76,7 +77,7 @@ pub(crate) struct Offer<V> {
 pub(crate) struct Ticket {
     stripe: usize,
     version: u64,
-    generation: u64,
+    generation: u32,
     tag_changes: u64,
     shard: u16,
 }
@@ -103,7 +104,7 @@ impl<V> Local<V> {
             ttl,
             versions: (0..STRIPES).map(|_| Mutex::default()).collect(),
             hasher: RandomState::default(),
-            generation: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
             known_until: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             tag_changes: AtomicU64::new(0),
             tags: Mutex::default(),
@@ -130,7 +131,7 @@ impl<V> Local<V> {
         }
         Some(Hit {
             left: Duration::from_micros(kept.until - now),
-            load_took: kept.load_took,
+            load_took: Duration::from_millis(kept.load_took.into()),
             value: kept.value,
         })
     }
@@ -274,7 +275,7 @@ impl<V> Local<V> {
             generation: ticket.generation,
             shard: ticket.shard,
             weight: u32::try_from(part.len() + offer.bytes).unwrap_or(u32::MAX),
-            load_took: offer.load_took,
+            load_took: u32::try_from(offer.load_took.as_millis()).unwrap_or(u32::MAX),
             tagged,
         }
     }

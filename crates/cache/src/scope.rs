@@ -30,6 +30,26 @@ impl<Q: KeyPart + ?Sized> KeyPart for Within<'_, Q> {
     }
 }
 
+/// Whether one of these bytes is among the others, eight at a time: this is on the way of every hit in memory, whose keys are short.
+#[inline]
+fn holds_either(bytes: &[u8], one: u8, other: u8) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // A byte that is zero borrows from the bit above it (Lamport, "Multiple Byte Processing with Full-Word Instructions", 1975).
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let among = |eight: &[u8; 8]| {
+        let word = u64::from_le_bytes(*eight);
+        has_zero(word ^ (ONES * u64::from(one))) | has_zero(word ^ (ONES * u64::from(other)))
+    };
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().any(|byte| *byte == one || *byte == other);
+    };
+    let (eights, _) = bytes.as_chunks();
+    eights
+        .iter()
+        .fold(among(last), |found, eight| found | among(eight))
+        != 0
+}
+
 impl Scope {
     pub(crate) fn within(&self, name: String) -> Self {
         let mut names = self.0.as_ref().map_or_else(Vec::new, |of| of.names.clone());
@@ -50,6 +70,14 @@ impl Scope {
             None => stem.key(key),
             Some(of) => stem.key(&Within(&of.names, key)),
         }
+    }
+
+    /// The part of the key behind the stem, where it is a text as it stands, or one that is no key's part: what a part has escaped, and
+    /// what is between parts, is no text's own.
+    #[inline]
+    pub(crate) fn as_part<'q, Q: KeyPart + ?Sized>(&self, key: &'q Q) -> Option<&'q str> {
+        let text = key.as_text().filter(|_| self.0.is_none())?;
+        (!holds_either(text.as_bytes(), b'%', b':')).then_some(text)
     }
 
     /// The part of the key behind the stem.
@@ -87,6 +115,42 @@ mod tests {
     use russet_core::Prefix;
 
     use super::*;
+
+    #[test]
+    fn a_byte_is_found_wherever_it_is() {
+        for len in 0..40 {
+            let mut bytes = vec![b'9'; len];
+            assert!(!holds_either(&bytes, b'%', b':'), "{len}");
+            for at in 0..len {
+                for byte in [b'%', b':', b'$', b'&', b';', 0, 0xFF, b'%' | 0x80] {
+                    bytes[at] = byte;
+                    let expected = byte == b'%' || byte == b':';
+                    assert_eq!(
+                        holds_either(&bytes, b'%', b':'),
+                        expected,
+                        "{byte} at {at} of {len}"
+                    );
+                }
+                bytes[at] = b'9';
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_a_part_where_nothing_can_be_mistaken() {
+        let all = Scope::default();
+        assert_eq!(all.as_part("profile-1"), Some("profile-1"));
+        assert_eq!(
+            all.as_part(&"a b".to_owned()),
+            Some("a b"),
+            "no part is like it"
+        );
+        for text in ["a:b", "a%3Ab", "%-"] {
+            assert_eq!(all.as_part(text), None, "{text}");
+        }
+        assert_eq!(all.as_part(&7), None);
+        assert_eq!(all.within("s".to_owned()).as_part("profile-1"), None);
+    }
 
     #[test]
     fn names_stand_before_the_key_and_stay_in_their_place() {

@@ -298,3 +298,62 @@ async fn loads_are_shared_across_local_tiers() {
     one.insert(&7, 78).await.unwrap();
     assert!(follows(&two, 7, 77).await < BOUND);
 }
+
+/// Whatever a key holds, it is found in memory, and none is taken for another one.
+#[tokio::test]
+async fn keys_of_any_text_are_kept_apart() {
+    let ns = super::namespace().await;
+    let users = Cache::<String, String>::builder(&ns, "users")
+        .local(1 << 20)
+        .build()
+        .unwrap();
+    let scope = users.scope("a");
+    let long = "x".repeat(300);
+    let texts = [
+        "a:b",
+        "a%3Ab",
+        "a b",
+        "ab",
+        "",
+        "%-",
+        "b",
+        "{x}",
+        "ä",
+        "a%20b",
+        "longer than eight: yes",
+        &long,
+    ];
+    for text in texts {
+        users.insert(text, text.to_owned()).await.unwrap();
+    }
+    scope.insert("b", "of the scope".to_owned()).await.unwrap();
+    let began = Instant::now();
+    for text in texts {
+        // By now and then this process makes sure that it knows all changes.
+        loop {
+            let before = users.stats().hits_local;
+            assert_eq!(
+                users
+                    .get(text)
+                    .await
+                    .unwrap()
+                    .as_deref()
+                    .map(String::as_str),
+                Some(text)
+            );
+            if users.stats().hits_local > before {
+                break;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "{text:?} is never found in memory"
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    assert_eq!(
+        scope.get("b").await.unwrap().unwrap().as_str(),
+        "of the scope"
+    );
+    assert_eq!(users.get("b").await.unwrap().unwrap().as_str(), "b");
+}

@@ -32,6 +32,13 @@ pub trait KeyPart {
 
     /// Writes the value into `out`, which escapes it.
     fn write_part(&self, out: &mut PartWriter<'_>);
+
+    /// The text of a value that writes just that, by [`PartWriter::text`]; nothing of any other. Whoever looks for a key among others
+    /// may spare itself putting it together.
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What text a [`KeyPart`] type makes.
@@ -185,11 +192,21 @@ impl KeyPart for str {
     fn write_part(&self, out: &mut PartWriter<'_>) {
         out.text(self);
     }
+
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl KeyPart for String {
     fn write_part(&self, out: &mut PartWriter<'_>) {
         out.text(self);
+    }
+
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
     }
 }
 
@@ -217,6 +234,11 @@ impl<P: KeyPart + ?Sized> KeyPart for &P {
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
     }
+
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        (**self).as_text()
+    }
 }
 
 impl<P: KeyPart + ?Sized> KeyPart for Box<P> {
@@ -224,6 +246,11 @@ impl<P: KeyPart + ?Sized> KeyPart for Box<P> {
 
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
+    }
+
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        (**self).as_text()
     }
 }
 
@@ -233,6 +260,11 @@ impl<P: KeyPart + ?Sized> KeyPart for std::sync::Arc<P> {
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
     }
+
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        (**self).as_text()
+    }
 }
 
 impl<P: KeyPart + ToOwned + ?Sized> KeyPart for std::borrow::Cow<'_, P> {
@@ -240,6 +272,11 @@ impl<P: KeyPart + ToOwned + ?Sized> KeyPart for std::borrow::Cow<'_, P> {
 
     fn write_part(&self, out: &mut PartWriter<'_>) {
         (**self).write_part(out);
+    }
+
+    #[inline]
+    fn as_text(&self) -> Option<&str> {
+        (**self).as_text()
     }
 }
 
