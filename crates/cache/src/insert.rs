@@ -19,7 +19,7 @@ pub enum Inserted {
     Stored,
     /// A newer [version](Insert::version) is cached, or was busted, or somebody has changed the value meanwhile; it is not stored.
     Stale,
-    /// Redis is away; nothing is stored, as far as is known.
+    /// Redis is away, or has no room for it; nothing is stored, as far as is known.
     Skipped,
 }
 

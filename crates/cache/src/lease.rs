@@ -117,19 +117,11 @@ impl Leases {
         seen: &Bytes,
         deadline: Instant,
     ) -> Result<Taken, Error> {
-        let mut lease = Lease {
-            key: key.clone(),
-            lease: keys::lease(&self.stem, key),
-            token: token(),
-            under: None,
-        };
         let mut waiter = None;
         loop {
-            let held = match self.ask(&lease, seen).await? {
-                Answer::Taken(under) => {
-                    lease.under = under;
-                    return Ok(Taken::Lease(lease));
-                }
+            let mut asked = self.asked(key);
+            let held = match asked.answered(self.ask(&asked.lease, seen).await)? {
+                Answer::Taken(under) => return Ok(Taken::Lease(asked.taken(under))),
                 Answer::Value(value, state) => return Ok(Taken::Value(value, state)),
                 Answer::Held(left) => left,
             };
@@ -303,12 +295,9 @@ impl Leases {
 
     /// Takes the lease of a value from whoever has it: to write the value, which is removed, or to load it anew, which `stays` until then.
     pub(crate) async fn claim(&self, key: &Key, stays: bool) -> Result<Lease, Error> {
-        let mut lease = Lease {
-            key: key.clone(),
-            lease: self.of(key),
-            token: token(),
-            under: self.apart(key).await?,
-        };
+        let mut under = self.apart(key).await?;
+        let mut asked = self.asked(key);
+        let lease = &asked.lease;
         let [epoch, life] = self.control.as_ref().map(|c| c.args()).unwrap_or_default();
         let args = [
             Bytes::copy_from_slice(lease.token.as_bytes()),
@@ -322,28 +311,32 @@ impl Leases {
         let reply = self
             .lane
             .script::<Vec<Bytes>>(&CLAIM_SCRIPT, keys, args, Policy::Idempotent);
-        let reply = Box::pin(reply).await?;
+        let reply = asked.answered(Box::pin(reply).await)?;
         if let (Some(control), Some(text)) = (&self.control, reply.get(1))
             && control.is_beside
         {
-            lease.under = Some(control.of(&self.stem, key).must_state_of(text)?);
+            under = Some(control.of(&self.stem, key).must_state_of(text)?);
         }
-        Ok(lease)
+        Ok(asked.taken(under))
     }
 
-    /// Gives a lease back without a value. Where that fails, it ends by itself.
-    pub(crate) async fn release(&self, lease: &Lease) {
-        let args = [
-            Bytes::copy_from_slice(lease.token.as_bytes()),
-            self.channel(),
-            bytes(&lease.key),
-        ];
-        let reply =
-            self.lane
-                .script::<bool>(&RELEASE_SCRIPT, [&lease.lease], args, Policy::Idempotent);
-        if let Err(error) = Box::pin(reply).await {
-            tracing::debug!(target: "russet::cache", key = %lease.key, %error, "a lease was not given back; it ends by itself");
+    /// A lease that is about to be asked for.
+    fn asked(&self, key: &Key) -> Asked<'_> {
+        Asked {
+            leases: self,
+            lease: Lease {
+                key: key.clone(),
+                lease: self.of(key),
+                token: token(),
+                under: None,
+            },
+            is_open: true,
         }
+    }
+
+    /// Gives a lease back without a value; whether it was still there. Where that fails, it ends by itself.
+    pub(crate) async fn release(&self, lease: &Lease) -> bool {
+        release(&self.lane, self.channel(), lease).await
     }
 
     /// Has a lease last on; whether it was still there.
@@ -428,6 +421,61 @@ impl Leases {
     fn channel(&self) -> Bytes {
         bytes(self.wake.channel())
     }
+}
+
+/// A lease that was asked for. Dropped before it is known what came of it, it is given back: nobody waits for who is not there.
+struct Asked<'l> {
+    leases: &'l Leases,
+    lease: Lease,
+    /// It is not known whether it is ours.
+    is_open: bool,
+}
+
+impl Asked<'_> {
+    /// What was answered; where nothing was, it may be ours all the same.
+    fn answered<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        self.is_open = answer.as_ref().is_err_and(Error::may_have_executed);
+        answer
+    }
+
+    /// It is ours, and stands for loads under this.
+    fn taken(mut self, under: Option<State>) -> Lease {
+        self.is_open = false;
+        self.moved(under)
+    }
+
+    fn moved(&mut self, under: Option<State>) -> Lease {
+        Lease {
+            key: self.lease.key.clone(),
+            lease: self.lease.lease.clone(),
+            token: std::mem::take(&mut self.lease.token),
+            under,
+        }
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if self.is_open
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (lane, channel) = (self.leases.lane.clone(), self.leases.channel());
+            let lease = self.moved(None);
+            runtime.spawn(async move { release(&lane, channel, &lease).await });
+        }
+    }
+}
+
+/// Gives a lease back; whether it was still there.
+async fn release(lane: &Lane, channel: Bytes, lease: &Lease) -> bool {
+    let token = Bytes::copy_from_slice(lease.token.as_bytes());
+    let args = [token, channel, bytes(&lease.key)];
+    let reply = lane.script(&RELEASE_SCRIPT, [&lease.lease], args, Policy::Idempotent);
+    let reply = Box::pin(reply).await;
+    reply.unwrap_or_else(|error| {
+        tracing::debug!(target: "russet::cache", key = %lease.key, %error, "a lease was not given back; it ends by itself");
+        false
+    })
 }
 
 fn bytes(key: &Key) -> Bytes {

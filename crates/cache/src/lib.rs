@@ -36,6 +36,7 @@ mod read_through;
 mod reads;
 mod removal;
 mod remove;
+mod room;
 mod scope;
 mod source;
 mod stats;

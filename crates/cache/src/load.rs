@@ -223,7 +223,7 @@ pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
 /// For whom a loaded value is good.
 fn good_for(filled: Filled) -> Boarded {
     match filled {
-        Filled::Holds | Filled::Unknown => Boarded::Loading,
+        Filled::Holds | Filled::Unknown | Filled::NoRoom => Boarded::Loading,
         Filled::Fails => Boarded::Asking,
     }
 }
@@ -267,18 +267,21 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
 
     /// Stores what was loaded.
     pub(crate) async fn fill(mut self, key: &Key, value: Option<&Arc<V>>, terms: &Terms) -> Filled {
-        let Some(lease) = self.lease.take() else {
+        let Some(lease) = &self.lease else {
             return Filled::Unknown;
         };
-        match self.store.fill(&lease, key, value, terms).await {
+        let filled = self.store.fill(lease, key, value, terms).await;
+        let filled = match filled {
             Ok(filled) => filled,
             Err(error) => {
                 // The callers have their value; that it could not be kept is for the log.
                 tracing::warn!(target: "russet::cache", cache = %self.store.name, %error, "a loaded value was not stored");
-                self.store.leases.release(&lease).await;
+                self.store.leases.release(lease).await;
                 Filled::Unknown
             }
-        }
+        };
+        self.lease = None;
+        filled
     }
 
     /// The load has failed. A stale value that may stand in for it is kept in use for a while, in all processes, so that the
@@ -299,9 +302,10 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
     }
 
     pub(crate) async fn release(mut self) {
-        if let Some(lease) = self.lease.take() {
-            self.store.leases.release(&lease).await;
+        if let Some(lease) = &self.lease {
+            self.store.leases.release(lease).await;
         }
+        self.lease = None;
     }
 }
 

@@ -115,10 +115,12 @@ where
             return bulk(&self.store, &self.scope, keys, load).await;
         }
         let cached = self.get_many(keys).await.map_err(LoadError::Cache)?;
-        let values = cached.into_iter().zip(keys).map(|(value, key)| async move {
+        // Their own keys: a future that lends some of a slice is not known to be `Send`.
+        let asked = cached.into_iter().zip(keys.to_vec());
+        let values = asked.map(|(value, key)| async move {
             match value {
                 Some(value) => Ok(Some(value)),
-                None => self.load(key).await,
+                None => self.load(&key).await,
             }
         });
         stream::iter(values).buffered(LOADS).try_collect().await

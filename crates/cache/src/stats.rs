@@ -26,7 +26,7 @@ pub struct Stats {
     pub load_errors: u64,
     /// Values stored.
     pub inserted: u64,
-    /// Values not stored because Redis was away.
+    /// Values not stored because Redis was away, or had no room for them.
     pub skipped: u64,
     /// Values removed.
     pub removed: u64,

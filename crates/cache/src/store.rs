@@ -22,6 +22,7 @@ use crate::look::{Found, Look};
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::reads::{Read, Reads};
+use crate::room::Room;
 use crate::stats::{Counts, Outcome, one_more};
 
 /// How many commands one pipeline has.
@@ -46,6 +47,7 @@ pub(crate) struct Store<V> {
     /// None in a cache whose entries have no head.
     pub(crate) control: Option<Arc<Control>>,
     pub(crate) clock: Arc<Clock>,
+    pub(crate) room: Arc<Room>,
     pub(crate) counts: Counts,
     pub(crate) pending: Pending,
     pub(crate) operations: Operations,
@@ -132,6 +134,7 @@ where
             clock,
             lane,
             flights: Arc::new(Flights::new()),
+            room: Arc::new(Room::new(ns.server(CONCERN, &stem), &name)),
             counts: Counts::default(),
             pending: Pending::default(),
             shape: V::shape() ^ options.schema_version,

@@ -31,7 +31,7 @@ where
         };
         match self.fill(&lease, key, Some(value), terms).await {
             Ok(Filled::Holds) => Ok(Inserted::Stored),
-            Ok(Filled::Unknown) => Ok(Inserted::Skipped),
+            Ok(Filled::Unknown | Filled::NoRoom) => Ok(Inserted::Skipped),
             Ok(Filled::Fails) => Ok(Inserted::Stale),
             Err(error) => {
                 self.leases.release(&lease).await;

@@ -23,6 +23,8 @@ pub(crate) enum Filled {
     Fails,
     /// Redis did not say.
     Unknown,
+    /// It would hold, and is not stored: the server has no room for it.
+    NoRoom,
 }
 
 impl<V> Store<V>
@@ -31,7 +33,7 @@ where
 {
     /// Stores a value for this long, or for the cache's TTL.
     pub(crate) async fn write(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
         value: &Arc<V>,
         ttl: Option<Duration>,
@@ -40,6 +42,9 @@ where
         let began = (Instant::now(), self.pending.now());
         let terms = self.terms(ttl.unwrap_or(self.options.ttl), tags);
         let entry = self.entry(key, Some(&**value), &terms)?;
+        if !self.room.is_there() {
+            return self.without_room(key).await;
+        }
         let lives = self.options.freshness.lives(terms.fresh);
         let (ticket, bytes) = (self.ticket(key), entry.len());
         let reply = self.leases.store(key, entry, lives).await;
@@ -76,8 +81,15 @@ where
         }
     }
 
+    /// A value is not stored, because the server has no room for it. What was there before is older than it, and goes.
+    pub(crate) async fn without_room(self: &Arc<Self>, key: &Key) -> Result<Inserted, Error> {
+        self.remove(key).await?;
+        one_more(&self.counts.skipped);
+        Ok(Inserted::Skipped)
+    }
+
     pub(crate) async fn write_many(
-        &self,
+        self: &Arc<Self>,
         values: &[(Key, Arc<V>)],
         tags: &[String],
     ) -> Result<Vec<Inserted>, Error> {
@@ -105,6 +117,12 @@ where
         let began = (Instant::now(), self.pending.now());
         self.check_version(terms.version)?;
         let entry = self.entry(key, value.map(|value| &**value), terms)?;
+        if !self.room.is_there() {
+            one_more(&self.counts.skipped);
+            let holds = self.leases.release(lease).await
+                && self.still_holds(lease, key, &entry, None).await?;
+            return Ok(if holds { Filled::NoRoom } else { Filled::Fails });
+        }
         let ticket = self.ticket(key);
         // That there is none is never served when it is stale.
         let lives = match value {

@@ -83,7 +83,7 @@ where
     let terms = store.terms(store.options.ttl, tags);
     match lease.fill(key, Some(&value), &terms).await {
         Filled::Holds => return Ok(Inserted::Stored),
-        Filled::Unknown => return Ok(Inserted::Skipped),
+        Filled::Unknown | Filled::NoRoom => return Ok(Inserted::Skipped),
         Filled::Fails => {}
     }
     // It is written all the same. Where not even this can be told, it is queued.

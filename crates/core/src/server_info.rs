@@ -72,6 +72,8 @@ pub struct ServerInfo {
     pub eviction_policy: Option<String>,
     /// `maxmemory` in bytes; 0 is no limit.
     pub max_memory: Option<u64>,
+    /// `used_memory` in bytes.
+    pub used_memory: Option<u64>,
 }
 
 impl ServerInfo {
@@ -109,7 +111,8 @@ impl ServerInfo {
                 .or_else(|| Version::parse(fields.get("redis_version")?));
             server.mode = server.mode.or_else(|| text("redis_mode"));
             server.eviction_policy = text("maxmemory_policy");
-            server.max_memory = fields.get("maxmemory").and_then(|bytes| bytes.parse().ok());
+            let bytes = |field| fields.get(field).and_then(|bytes| bytes.parse().ok());
+            (server.max_memory, server.used_memory) = (bytes("maxmemory"), bytes("used_memory"));
         }
         server
     }

@@ -28,6 +28,7 @@ async fn walk(guide: &mut Guide) -> Outcome {
     chapters::herd::walk(guide, &ns).await?;
     chapters::expiry::walk(guide, &ns).await?;
     chapters::freshness::walk(guide, &ns, shared.url(), &product).await?;
+    chapters::source::walk(guide, &ns).await?;
     chapters::outage::walk(guide).await?;
     chapters::keyspace::walk(guide, &ns).await?;
     chapters::keys::walk(guide, &ns, &shared).await

@@ -1,6 +1,8 @@
 //! What the server forgets, or cannot do: misses, and nothing that was invalidated comes back.
 
-use russet_cache::Invalidated;
+use std::time::{Duration, Instant};
+
+use russet_cache::{Inserted, Invalidated};
 use russet_testkit::Server;
 use tokio::task::JoinSet;
 
@@ -218,4 +220,58 @@ async fn a_full_server_still_invalidates() {
     assert_eq!(users.clear().await.unwrap(), Invalidated::Done);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(users.get(&2).await.unwrap(), None);
+}
+
+/// Where others keep what cannot be lost, the cache yields first: it stores nothing more, and loads and removes as before.
+#[tokio::test]
+async fn on_a_server_that_evicts_nothing_the_cache_yields_first() {
+    let server = Server::start();
+    let users = on(&server).await;
+    users.insert(&1, 1).await.unwrap();
+    let used: u64 = server.info("memory")["used_memory"].parse().unwrap();
+    // Full by nine parts of ten. What evicts does so.
+    for (policy, expected) in [
+        ("allkeys-lru", Inserted::Stored),
+        ("noeviction", Inserted::Skipped),
+    ] {
+        server.command(&["CONFIG", "SET", "maxmemory-policy", policy]);
+        let most = (used * 10 / 9).to_string();
+        server.command(&["CONFIG", "SET", "maxmemory", &most]);
+        // A handle of its own asks at once.
+        let users = on(&server).await;
+        let began = Instant::now();
+        while users.insert(&2, 2).await.unwrap() != expected {
+            assert!(began.elapsed() < Duration::from_secs(5), "{policy}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if expected == Inserted::Stored {
+            // It has asked by then: that takes a round trip or two.
+            while began.elapsed() < Duration::from_millis(300) {
+                assert_eq!(users.insert(&2, 2).await.unwrap(), expected, "{policy}");
+            }
+            continue;
+        }
+        assert_eq!(
+            users.get(&2).await.unwrap(),
+            None,
+            "what was there is older"
+        );
+        let load = |_| async { Ok::<_, ()>(3) };
+        assert_eq!(*users.get_or_load(&3, load).await.unwrap(), 3);
+        assert_eq!(users.get(&3).await.unwrap(), None);
+        let skipped = users.write_through(&3, 3, async |_| Ok::<_, ()>(())).await;
+        assert_eq!(skipped.unwrap(), Inserted::Skipped);
+        let versioned = users.insert(&3, 3).version(1).await.unwrap();
+        assert_eq!(versioned, Inserted::Skipped);
+        assert!(users.stats().skipped >= 4, "{:?}", users.stats());
+        assert!(users.get(&1).await.unwrap().is_some(), "it reads");
+        users.remove(&1).await.unwrap();
+        let more = (used * 2).to_string();
+        server.command(&["CONFIG", "SET", "maxmemory", &more]);
+        let began = Instant::now();
+        while users.insert(&2, 2).await.unwrap() != Inserted::Stored {
+            assert!(began.elapsed() < Duration::from_secs(10), "never again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }

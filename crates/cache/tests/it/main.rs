@@ -11,6 +11,7 @@ mod allocations;
 mod cached;
 mod cluster;
 mod counters;
+mod dropped;
 mod flight;
 mod follow;
 mod freshness;

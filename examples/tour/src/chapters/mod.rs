@@ -7,5 +7,6 @@ pub(crate) mod herd;
 pub(crate) mod keys;
 pub(crate) mod keyspace;
 pub(crate) mod outage;
+pub(crate) mod source;
 pub(crate) mod user;
 pub(crate) mod values;
