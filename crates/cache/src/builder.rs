@@ -16,6 +16,7 @@ use crate::loaded::IntoLoaded;
 use crate::options::Options;
 use crate::outage::OnOutage;
 use crate::pattern::Pattern;
+use crate::scope::Scopes;
 use crate::source::Source;
 use crate::strategies::Strategies;
 use crate::wire::MOST_TAGS;
@@ -277,10 +278,10 @@ where
 
     /// What brings many values at once: for [`load_many`](Cache::load_many) and [`warm`](Cache::warm).
     ///
-    /// For a key that it leaves out nothing is cached; that there is no such thing is cached where it says `(key, None)`.
+    /// It runs as the [loader](Builder::loader) does, and is told of no stale values. For a key that it leaves out nothing is cached; that there is no such thing is cached where it says `(key, None)`.
     pub fn bulk_loader<L, F, M, T, E>(mut self, load: L) -> Self
     where
-        L: Fn(Vec<K>) -> F + Send + Sync + 'static,
+        L: Fn(Vec<K>, Cx<V>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<M, E>> + Send + 'static,
         M: IntoIterator<Item = (K, T)>,
         T: IntoLoaded<V>,
@@ -290,10 +291,10 @@ where
         self
     }
 
-    /// What writes a value to its source: for [`write`](Cache::write).
+    /// What writes a value to its source, of a key of these scopes: for [`write`](Cache::write).
     pub fn writer<W, F, E>(mut self, write: W) -> Self
     where
-        W: Fn(K, Arc<V>) -> F + Send + Sync + 'static,
+        W: Fn(K, Arc<V>, Scopes) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -304,8 +305,9 @@ where
     /// The cache.
     ///
     /// # Errors
-    /// A wrong name (of the namespace or the cache), a duration outside its bounds, or codec settings that exclude
-    /// each other.
+    /// A wrong name (of the namespace or the cache); a name that the table of strategies does not have, or shares in it that come to
+    /// more than 1; a [pattern](Builder::pattern) without what it wants; a duration, jitter, factor or number outside its bounds; codec
+    /// settings that exclude each other, or other settings; a local tier on a cluster without shards.
     pub fn build(mut self) -> Result<Cache<K, V>, BuildError> {
         if let Some(error) = self.refused {
             return Err(error);

@@ -18,6 +18,8 @@ pub(crate) enum Landing<V> {
     Value(Option<Arc<V>>, Boarded),
     /// There is none: a load of many did not bring it, or whoever loaded in its own task was dropped.
     Absent,
+    /// Somebody else loads it, and that was enough.
+    Left,
     Loader(Arc<dyn Any + Send + Sync>),
     Timeout,
     Panicked,
@@ -29,7 +31,7 @@ impl<V> Landing<V> {
     /// type's, or brought what there is.
     pub(crate) fn into_error<E: Send + Sync + 'static>(self) -> Option<LoadError<E>> {
         match self {
-            Landing::Value(..) | Landing::Absent => None,
+            Landing::Value(..) | Landing::Absent | Landing::Left => None,
             Landing::Timeout => Some(LoadError::Timeout),
             Landing::Panicked => Some(LoadError::Panicked),
             Landing::Cache(error) => Some(LoadError::Cache(error)),
@@ -43,6 +45,7 @@ impl<V> Clone for Landing<V> {
         match self {
             Landing::Value(value, good_for) => Landing::Value(value.clone(), *good_for),
             Landing::Absent => Landing::Absent,
+            Landing::Left => Landing::Left,
             Landing::Loader(error) => Landing::Loader(error.clone()),
             Landing::Timeout => Landing::Timeout,
             Landing::Panicked => Landing::Panicked,

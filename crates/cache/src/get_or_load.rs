@@ -331,7 +331,7 @@ where
                 None => continue,
             },
             // A load of many, which did not have this one; this one asks for itself.
-            Landing::Absent => continue,
+            Landing::Absent | Landing::Left => continue,
             // Another call site, whose error is of another type, has loaded; this one asks for itself.
             failed => match failed.into_error() {
                 Some(failed) => failed,

@@ -77,7 +77,7 @@ pub const KEYS: &[KeySpec] = &[
     .owner("cache")
     .commands(&["GET", "MGET"])
     .scripts(&[
-        ACQUIRE, CLAIM, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS, PEEK,
+        ACQUIRE, BUST, CLAIM, FILL, STORE, OPEN, INVALIDATE, CLEAR, GATE, TAGS, PEEK,
     ]),
     KeySpec::new(
         "cache",

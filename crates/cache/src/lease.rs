@@ -49,6 +49,8 @@ pub(crate) struct Lease {
     token: String,
     /// What the entry is stored under; nothing in a cache whose entries have no head.
     pub(crate) under: Option<State>,
+    /// How far the changes that Redis was to be told of were when it was asked for.
+    pub(crate) point: u64,
 }
 
 /// What came of asking for a lease.
@@ -329,6 +331,7 @@ impl Leases {
                 lease: self.of(key),
                 token: token(),
                 under: None,
+                point: 0,
             },
             is_open: true,
         }
@@ -367,7 +370,7 @@ impl Leases {
             number(ttl),
         ];
         let args = args.into_iter().chain(self.announcing(key));
-        let keys = [key, &lease].into_iter().chain(self.beside(key).skip(2));
+        let keys = [key, &lease].into_iter().chain(self.beside(key));
         let reply = self
             .lane
             .script(&BUST_SCRIPT, keys, args, Policy::Idempotent);
@@ -434,7 +437,14 @@ struct Asked<'l> {
 impl Asked<'_> {
     /// What was answered; where nothing was, it may be ours all the same.
     fn answered<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
-        self.is_open = answer.as_ref().is_err_and(Error::may_have_executed);
+        // Where the control state lives apart, it may be that which was not answered.
+        let is_apart = self
+            .leases
+            .control
+            .as_ref()
+            .is_some_and(|control| !control.is_beside);
+        let may_be_ours = |error: &Error| is_apart || error.may_have_executed();
+        self.is_open = answer.as_ref().is_err_and(may_be_ours);
         answer
     }
 
@@ -450,6 +460,7 @@ impl Asked<'_> {
             lease: self.lease.lease.clone(),
             token: std::mem::take(&mut self.lease.token),
             under,
+            point: 0,
         }
     }
 }

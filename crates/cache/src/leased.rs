@@ -6,9 +6,11 @@ use std::time::Instant;
 use russet_codec::Payload;
 use russet_core::{Bytes, Error, Key};
 
+use crate::flight::Boarded;
 use crate::freshness::Age;
 use crate::lease::{Lease, Taken};
 use crate::look::Look;
+use crate::stats::one_more;
 use crate::store::Store;
 
 /// What came of asking for the right to load.
@@ -16,8 +18,9 @@ pub(crate) enum Leased<V> {
     Ours(Lease),
     /// Somebody else has brought it meanwhile.
     Value(Option<Arc<V>>),
-    /// Redis is away: everybody loads for themselves, and stores nothing.
-    Away,
+    /// Everybody loads for themselves, and stores nothing: Redis is away, or has no room. What a load brings is good for those who
+    /// boarded then or before.
+    None(Boarded),
     TooLate,
 }
 
@@ -25,7 +28,7 @@ impl<V> Store<V>
 where
     V: Payload + Send + Sync + 'static,
 {
-    /// The right to load a value, or the value that somebody else has brought meanwhile; nothing while Redis is away, or where
+    /// The right to load a value, or the value that somebody else has brought meanwhile; nothing while Redis is away or full, or where
     /// somebody else has loaded until the deadline. `seen` is how what stands there and is of no use begins.
     pub(crate) async fn lease(
         self: &Arc<Self>,
@@ -38,14 +41,25 @@ where
         loop {
             // Its value in Redis was removed, and Redis does not know it yet.
             if self.pending.has(key) {
-                return Ok(Leased::Away);
+                return Ok(Leased::None(Boarded::Storing));
             }
+            // Nobody is to wait for what will not be there.
+            if !self.room.is_there() {
+                one_more(&self.counts.skipped);
+                return Ok(Leased::None(Boarded::Asking));
+            }
+            let point = self.pending.now();
             let ticket = self.ticket(key);
             let (bytes, state) = match self.leases.take(key, &seen, deadline).await {
-                Ok(Taken::Lease(lease)) => return Ok(Leased::Ours(lease)),
+                Ok(Taken::Lease(mut lease)) => {
+                    lease.point = point;
+                    return Ok(Leased::Ours(lease));
+                }
                 Ok(Taken::TooLate) => return Ok(Leased::TooLate),
                 Ok(Taken::Value(bytes, state)) => (bytes, state),
-                Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
+                Err(error) if self.options.on_outage.hides(&error) => {
+                    return Ok(Leased::None(Boarded::Storing));
+                }
                 Err(error) => return Err(error),
             };
             let opened = async {
@@ -54,7 +68,9 @@ where
             };
             let look = match opened.await {
                 Ok((_, look)) => look,
-                Err(error) if self.options.on_outage.hides(&error) => return Ok(Leased::Away),
+                Err(error) if self.options.on_outage.hides(&error) => {
+                    return Ok(Leased::None(Boarded::Storing));
+                }
                 Err(error) => return Err(error),
             };
             match look {
@@ -70,12 +86,22 @@ where
         }
     }
 
-    /// The right to load a value anew, whoever loads it and whatever stands there; nothing while Redis is away.
+    /// The right to load a value anew, whoever loads it and whatever stands there.
     pub(crate) async fn take_over(&self, key: &Key) -> Result<Leased<V>, Error> {
-        match self.leases.claim(key, true).await {
+        match self.claim(key, true).await {
             Ok(lease) => Ok(Leased::Ours(lease)),
-            Err(error) if self.options.on_outage.hides(&error) => Ok(Leased::Away),
+            Err(error) if self.options.on_outage.hides(&error) => {
+                Ok(Leased::None(Boarded::Storing))
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// The lease of a value, from whoever has it.
+    pub(crate) async fn claim(&self, key: &Key, stays: bool) -> Result<Lease, Error> {
+        let point = self.pending.now();
+        let mut lease = self.leases.claim(key, stays).await?;
+        lease.point = point;
+        Ok(lease)
     }
 }

@@ -76,6 +76,7 @@ pub use russet_macros::cached;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/invalidates.md")]
 pub use russet_macros::invalidates;
+pub use scope::Scopes;
 pub use source::SourceError;
 pub use stats::{Misses, Stats};
 pub use strategies::{Strategies, Strategy};

@@ -5,10 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use russet_codec::Payload;
 use russet_core::{Bytes, Error, Key};
 
+use crate::builder::{check_tags, check_ttl};
 use crate::flight::{Boarded, Landing, Leader};
 use crate::lease::Lease;
 use crate::leased::Leased;
@@ -17,7 +18,7 @@ use crate::look::Found;
 use crate::options::Options;
 use crate::scope::Scope;
 use crate::stats::one_more;
-use crate::store::Store;
+use crate::store::{PIPELINE, Store};
 use crate::wire::{Terms, kept_in_use};
 use crate::write::Filled;
 
@@ -34,6 +35,15 @@ pub struct Cx<V> {
 }
 
 impl<V> Cx<V> {
+    /// Of a load that begins now, of what is not cached.
+    pub(crate) fn of(options: &Options, scope: &Scope) -> Self {
+        Cx {
+            deadline: Instant::now() + options.load_timeout,
+            stale: None,
+            scope: scope.clone(),
+        }
+    }
+
     /// The names of the [scopes](crate::Cache::scope) that the key is of, the outermost first; none outside of one.
     pub fn scopes(&self) -> &[String] {
         self.scope.names()
@@ -72,14 +82,17 @@ impl Wish {
 pub(crate) struct Before<V> {
     /// How what stands there begins, if anything does.
     pub(crate) seen: Bytes,
-    /// The stale value that holds, with its tags.
+    /// The value that holds, stale or soon to be, with its tags.
     pub(crate) stale: Option<(Arc<V>, Vec<String>)>,
+    /// How long it is fresh yet.
+    left: Duration,
 }
 
 impl<V> Before<V> {
     pub(crate) fn found(found: Found<V>) -> Self {
         Before {
             seen: found.begins(),
+            left: found.left.unwrap_or_default(),
             stale: found.value.map(|value| (value, found.tags)),
         }
     }
@@ -111,10 +124,10 @@ pub(crate) async fn lead<V, L, F, T, E>(
         }
     };
     let lease = match leased {
-        Ok(Leased::Ours(lease)) => Some(Held::new(&store, lease)),
+        Ok(Leased::Ours(lease)) => Ok(Held::new(&store, lease)),
         Ok(Leased::Value(value)) => return leader.land(Landing::Value(value, Boarded::First)),
         Ok(Leased::TooLate) => return leader.land(Landing::Timeout),
-        Ok(Leased::Away) => None,
+        Ok(Leased::None(good)) => Err(good),
         Err(error) => return leader.land(Landing::Cache(error)),
     };
     leader.reaches(Boarded::Loading);
@@ -143,7 +156,7 @@ pub(crate) async fn lead<V, L, F, T, E>(
         }
         failed => {
             // Others are let go on before our own callers are told.
-            if let Some(lease) = lease {
+            if let Ok(lease) = lease {
                 lease.fail(&key, &before).await;
             }
             match failed {
@@ -159,7 +172,7 @@ pub(crate) async fn lead<V, L, F, T, E>(
 pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
     store: &Store<V>,
     leader: &Leader<V>,
-    lease: Option<Held<V>>,
+    lease: Result<Held<V>, Boarded>,
     stale: Option<&(Arc<V>, Vec<String>)>,
     wish: Wish,
     load_took: Duration,
@@ -167,6 +180,16 @@ pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
 ) -> Result<Landing<V>, Error> {
     let mut tags = wish.tags;
     tags.extend(loaded.tags);
+    let checked = loaded
+        .ttl
+        .map_or(Ok(()), |ttl| check_ttl("ttl", &store.name, ttl));
+    let checked = checked.and_then(|()| check_tags(&store.name, store.control.is_some(), &tags));
+    if let Err(error) = checked {
+        if let Ok(lease) = lease {
+            lease.release().await;
+        }
+        return Err(error.into());
+    }
     let mut ttl = loaded.ttl.or(wish.ttl).unwrap_or(store.options.ttl);
     let value = match loaded.what {
         What::Value(value) => Some(value),
@@ -186,7 +209,7 @@ pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
                 Some(value.clone())
             }
             None => {
-                if let Some(lease) = lease {
+                if let Ok(lease) = lease {
                     lease.release().await;
                 }
                 return Err(Error::encode(
@@ -195,15 +218,16 @@ pub(crate) async fn settle<V: Payload + Send + Sync + 'static>(
             }
         },
         What::Uncached(value) => {
-            if let Some(lease) = lease {
+            if let Ok(lease) = lease {
                 lease.release().await;
             }
             return Ok(Landing::Value(Some(value), Boarded::Asking));
         }
     };
     // While Redis is away nobody knows of any invalidation but this process's own, which has closed the flight.
-    let Some(lease) = lease else {
-        return Ok(Landing::Value(value, Boarded::Storing));
+    let lease = match lease {
+        Ok(lease) => lease,
+        Err(good) => return Ok(Landing::Value(value, good)),
     };
     // Plain JSON has no way to say that there is none.
     if !leader.is_current() || (value.is_none() && store.control.is_none()) {
@@ -237,9 +261,13 @@ pub(crate) async fn renewed<V: Payload + Send + Sync + 'static, T>(
     let renewal = async {
         loop {
             tokio::time::sleep(store.leases.renewal()).await;
-            for lease in leases.iter().filter_map(|held| held.lease.as_ref()) {
+            let leases: Vec<_> = leases
+                .iter()
+                .filter_map(|held| held.lease.as_ref())
+                .collect();
+            for some in leases.chunks(PIPELINE) {
                 // One that could not be asked for now is asked for again, until the lease has ended by itself.
-                let _ = store.leases.renew(lease).await;
+                join_all(some.iter().map(|lease| store.leases.renew(lease))).await;
             }
         }
     };
@@ -266,29 +294,38 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
     }
 
     /// Stores what was loaded.
-    pub(crate) async fn fill(mut self, key: &Key, value: Option<&Arc<V>>, terms: &Terms) -> Filled {
+    pub(crate) async fn fill(self, key: &Key, value: Option<&Arc<V>>, terms: &Terms) -> Filled {
+        let store = self.store.clone();
+        self.stored(key, value, terms).await.unwrap_or_else(|error| {
+            // The callers have their value; that it could not be kept is for the log.
+            tracing::warn!(target: "russet::cache", cache = %store.name, %error, "a loaded value was not stored");
+            Filled::Unknown
+        })
+    }
+
+    /// Stores a value under the lease, which is over then; where nobody knows whether it is, it is given back.
+    pub(crate) async fn stored(
+        mut self,
+        key: &Key,
+        value: Option<&Arc<V>>,
+        terms: &Terms,
+    ) -> Result<Filled, Error> {
         let Some(lease) = &self.lease else {
-            return Filled::Unknown;
+            return Ok(Filled::Unknown);
         };
-        let filled = self.store.fill(lease, key, value, terms).await;
-        let filled = match filled {
-            Ok(filled) => filled,
-            Err(error) => {
-                // The callers have their value; that it could not be kept is for the log.
-                tracing::warn!(target: "russet::cache", cache = %self.store.name, %error, "a loaded value was not stored");
-                self.store.leases.release(lease).await;
-                Filled::Unknown
-            }
-        };
-        self.lease = None;
-        filled
+        let filled = self.store.fill(lease, key, value, terms).await?;
+        if filled != Filled::Unknown {
+            self.lease = None;
+        }
+        Ok(filled)
     }
 
     /// The load has failed. A stale value that may stand in for it is kept in use for a while, in all processes, so that the
     /// source is not asked again at once.
-    async fn fail(self, key: &Key, before: &Before<V>) {
+    pub(crate) async fn fail(self, key: &Key, before: &Before<V>) {
         let freshness = &self.store.options.freshness;
-        if !freshness.if_error.is_zero() && before.stale.is_some() {
+        let is_stale = before.stale.is_some() && before.left < freshness.throttle;
+        if !freshness.if_error.is_zero() && is_stale {
             let flags = kept_in_use(&before.seen);
             let kept =
                 self.store
@@ -301,11 +338,14 @@ impl<V: Payload + Send + Sync + 'static> Held<V> {
         self.release().await;
     }
 
-    pub(crate) async fn release(mut self) {
-        if let Some(lease) = &self.lease {
-            self.store.leases.release(lease).await;
-        }
+    /// Gives the lease back; whether it was still there.
+    pub(crate) async fn release(mut self) -> bool {
+        let was_there = match &self.lease {
+            Some(lease) => self.store.leases.release(lease).await,
+            None => false,
+        };
         self.lease = None;
+        was_there
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::LoadError;
 use crate::get_or_load::{GetOrLoad, InMemory};
 use crate::load::Cx;
 use crate::pattern::Pattern;
+use crate::scope::Scopes;
 use crate::source::{LoadingOne, SourceError};
 use crate::write_through::{WriteError, written};
 
@@ -56,7 +57,8 @@ where
     /// What the [loader](crate::Builder::loader) of the cache's builder brings now, whatever is cached. Others are served what is
     /// cached until that is replaced; if the load fails, it stays. One `MGET`, one `EVALSHA` before the load and one behind it.
     ///
-    /// What others load at the moment is left to them and not stored. Each call is a load of its own.
+    /// What others load at the moment is left to them and not stored. Each call is a load of its own, and takes the lease from the
+    /// one before: of many at once the last one is stored. Neither a soft timeout nor a stale value stands in for it.
     ///
     /// # Errors
     /// As [`load`](Cache::load).
@@ -111,7 +113,8 @@ where
             check_tags(&self.store.name, has_head, &self.scope.tags())
                 .map_err(|error| LoadError::Cache(error.into()))?;
             let load_many = load_many.clone();
-            let load = move |missing| load_many(missing);
+            let cx = Cx::of(&self.store.options, &self.scope);
+            let load = move |missing| load_many(missing, cx);
             return bulk(&self.store, &self.scope, keys, load).await;
         }
         let cached = self.get_many(keys).await.map_err(LoadError::Cache)?;
@@ -171,7 +174,7 @@ where
         let Some(write) = &self.source.write else {
             return Err(WriteError::Cache(self.lacks("writer")));
         };
-        let write = |value| write(key.to_owned(), value);
+        let write = |value| write(key.to_owned(), value, Scopes(self.scope.clone()));
         let keeps = self.store.options.pattern == Pattern::WriteThrough;
         let (key, tags) = (self.place(key), self.scope.tags());
         check_tags(&self.store.name, self.store.control.is_some(), &tags)

@@ -64,20 +64,21 @@ where
         };
         let began = Instant::now();
         let reply = control.invalidate(&tags).await;
-        if let Some(local) = &self.local {
-            match &reply {
-                Ok(clocks) => {
-                    for (shard, clock) in clocks {
-                        let tags = tags.iter().map(String::as_str);
-                        local.tags_changed(*shard, *clock, tags);
-                    }
-                }
-                Err(_) => local.flush(),
-            }
+        if let Ok(clocks) = &reply {
+            self.tags_changed(clocks, &tags);
         }
         let reply = reply.map(drop);
         let changes = tags.into_iter().map(Change::Tag);
         self.invalidated(reply, changes, began)
+    }
+
+    /// Tells the local tier of tags that were invalidated, at this clock of each shard.
+    fn tags_changed(&self, clocks: &[(u16, u64)], tags: &[String]) {
+        if let Some(local) = &self.local {
+            for (shard, clock) in clocks {
+                local.tags_changed(*shard, *clock, tags.iter().map(String::as_str));
+            }
+        }
     }
 
     /// Invalidates everything.
@@ -106,6 +107,12 @@ where
             }
             Err(error) => Err(error),
         };
+        // Behind the queue: what is read from now on is asked of that.
+        if !matches!(invalidated, Ok(Invalidated::Done))
+            && let Some(local) = &self.local
+        {
+            local.flush();
+        }
         // What is in the air is for those who have called before.
         self.flights.close_all();
         let (count, name) = match invalidated {
@@ -165,7 +172,12 @@ where
     async fn tell(&self, changes: &[Change]) -> bool {
         let began = self.pending.now();
         let keys = changes.iter().filter_map(|change| match change {
-            Change::Key(key) => Some(async move { (change, self.leases.remove(key).await) }),
+            Change::Key(key) => Some(async move {
+                let reply = self.leases.remove(key).await;
+                // What was read since it was queued may be kept.
+                self.changed(key);
+                (change, reply)
+            }),
             Change::Tag(_) | Change::All => None,
         });
         let removed = join_all(keys).await.into_iter();
@@ -182,11 +194,19 @@ where
         if let Some(control) = &self.control {
             if !tags.is_empty() {
                 let names: Vec<String> = tags.iter().map(|(_, tag)| (*tag).clone()).collect();
-                let reply = control.invalidate(&names).await.map(drop);
+                let reply = control.invalidate(&names).await;
+                if let Ok(clocks) = &reply {
+                    self.tags_changed(clocks, &names);
+                }
+                let reply = reply.map(drop);
                 told.extend(tags.iter().map(|(change, _)| (*change, reply.clone())));
             }
             if let Some(all) = changes.iter().find(|change| **change == Change::All) {
-                told.push((all, control.clear().await));
+                let reply = control.clear().await;
+                if let Some(local) = &self.local {
+                    local.flush();
+                }
+                told.push((all, reply));
             }
         }
         let mut is_away = false;

@@ -58,8 +58,12 @@ impl Room {
             return;
         };
         let was_full = self.is_full.load(Ordering::Relaxed);
+        let is_unsure = servers.values().any(Result::is_err);
         let servers = servers.into_values().flatten();
         let fullest = servers.filter_map(|server| percent(&server)).max();
+        if was_full && is_unsure {
+            return;
+        }
         let is_full = fullest.is_some_and(|fullest| fullest >= if was_full { ROOM } else { FULL });
         self.is_full.store(is_full, Ordering::Relaxed);
         let (cache, percent) = (&self.cache, fullest.unwrap_or_default());

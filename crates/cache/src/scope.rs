@@ -15,6 +15,17 @@ struct Named {
     tags: Vec<String>,
 }
 
+/// Of which [scopes](crate::Cache::scope) a key is.
+#[derive(Clone, Debug)]
+pub struct Scopes(pub(crate) Scope);
+
+impl Scopes {
+    /// Their names, the outermost first; none outside of one.
+    pub fn names(&self) -> &[String] {
+        self.0.names()
+    }
+}
+
 /// A key behind the names of its scope.
 struct Within<'a, Q: ?Sized>(&'a [String], &'a Q);
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use crate::load::Cx;
 use crate::loaded::{IntoLoaded, Loaded};
+use crate::scope::Scopes;
 
 /// One value on its way from the source.
 pub(crate) type LoadingOne<V> = Answer<Loaded<V>>;
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send>>;
 type LoadOne<K, V> = Arc<dyn Fn(K, Cx<V>) -> Answer<Loaded<V>> + Send + Sync>;
-type LoadMany<K, V> = Arc<dyn Fn(Vec<K>) -> Answer<Vec<(K, Loaded<V>)>> + Send + Sync>;
-type Write<K, V> = Arc<dyn Fn(K, Arc<V>) -> Answer<()> + Send + Sync>;
+type LoadMany<K, V> = Arc<dyn Fn(Vec<K>, Cx<V>) -> Answer<Vec<(K, Loaded<V>)>> + Send + Sync>;
+type Write<K, V> = Arc<dyn Fn(K, Arc<V>, Scopes) -> Answer<()> + Send + Sync>;
 
 /// What a cache knows of its source, by its builder.
 pub(crate) struct Source<K, V> {
@@ -41,14 +42,14 @@ impl<K, V> Source<K, V> {
 
     pub(crate) fn loads_many<L, F, M, T, E>(&mut self, load: L)
     where
-        L: Fn(Vec<K>) -> F + Send + Sync + 'static,
+        L: Fn(Vec<K>, Cx<V>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<M, E>> + Send + 'static,
         M: IntoIterator<Item = (K, T)>,
         T: IntoLoaded<V>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.load_many = Some(Arc::new(move |keys| {
-            let loading = load(keys);
+        self.load_many = Some(Arc::new(move |keys, cx| {
+            let loading = load(keys, cx);
             Box::pin(async move {
                 let loaded = loading.await.map_err(SourceError::new)?.into_iter();
                 Ok(loaded
@@ -60,24 +61,14 @@ impl<K, V> Source<K, V> {
 
     pub(crate) fn writes<W, F, E>(&mut self, write: W)
     where
-        W: Fn(K, Arc<V>) -> F + Send + Sync + 'static,
+        W: Fn(K, Arc<V>, Scopes) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.write = Some(Arc::new(move |key, value| {
-            let writing = write(key, value);
+        self.write = Some(Arc::new(move |key, value, scopes| {
+            let writing = write(key, value, scopes);
             Box::pin(async move { writing.await.map_err(SourceError::new) })
         }));
-    }
-}
-
-impl<K, V> Clone for Source<K, V> {
-    fn clone(&self) -> Self {
-        Source {
-            load: self.load.clone(),
-            load_many: self.load_many.clone(),
-            write: self.write.clone(),
-        }
     }
 }
 

@@ -192,6 +192,12 @@ impl Strategies {
             return Err(BuildError::new(BuildErrorKind::Limit, message));
         }
         match self.types.get(name) {
+            Some(strategy) if strategy.local_share.is_some() && self.local_bytes == 0 => {
+                let message = format!(
+                    "the table of strategies gives cache {name:?} a share of the local tier, and has no bytes for it; say local_bytes"
+                );
+                Err(BuildError::new(BuildErrorKind::Conflict, message))
+            }
             Some(strategy) => {
                 let local = strategy
                     .local_share

@@ -7,6 +7,7 @@ use russet_codec::Payload;
 use russet_core::{BuildError, BuildErrorKind, Error, Key};
 
 use crate::insert::Inserted;
+use crate::load::Held;
 use crate::remove::Removed;
 use crate::store::Store;
 use crate::wire::{Head, MOST_VERSION, Terms, busted};
@@ -23,21 +24,17 @@ where
         value: &Arc<V>,
         terms: &Terms,
     ) -> Result<Inserted, Error> {
-        let lease = match self.leases.claim(key, true).await {
-            Ok(lease) => lease,
+        let lease = match self.claim(key, true).await {
+            Ok(lease) => Held::new(self, lease),
             Err(error) => {
                 return self.stored(key, Err(error), (Instant::now(), self.pending.now()));
             }
         };
-        match self.fill(&lease, key, Some(value), terms).await {
-            Ok(Filled::Holds) => Ok(Inserted::Stored),
-            Ok(Filled::Unknown | Filled::NoRoom) => Ok(Inserted::Skipped),
-            Ok(Filled::Fails) => Ok(Inserted::Stale),
-            Err(error) => {
-                self.leases.release(&lease).await;
-                Err(error)
-            }
-        }
+        Ok(match lease.stored(key, Some(value), terms).await? {
+            Filled::Holds => Inserted::Stored,
+            Filled::Unknown | Filled::NoRoom => Inserted::Skipped,
+            Filled::Fails => Inserted::Stale,
+        })
     }
 
     /// Has older versions of a value count no more, nor be stored.

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use russet_codec::Payload;
-use russet_core::{Bytes, Command, Error, FromKeyPart, Key, KeyPart, Policy};
+use russet_core::{Bytes, Command, Error, ErrorKind, FromKeyPart, Key, KeyPart, Policy};
 use tokio::task::JoinHandle;
 
 use crate::builder::{check_tags, check_ttl};
-use crate::bulk::{Missing, lead_many};
+use crate::bulk::{Missing, Others, lead_many};
 use crate::cache::Cache;
-use crate::flight::{Landing, Leader, Passenger, Seat};
+use crate::flight::{Landing, Seat};
 use crate::freshness::Age;
 use crate::keys;
-use crate::load::{Before, Wish, lead};
+use crate::load::{Before, Cx, Wish, lead};
 use crate::look::{Found, Look};
 use crate::read_through::LOADS;
 use crate::store::{PIPELINE, Store, millis};
@@ -50,7 +50,7 @@ enum Which<K> {
 pub struct Warmed {
     /// The keys that were asked for.
     pub keys: usize,
-    /// Those that were cached already, or that somebody in this process is loading.
+    /// Those that were cached already, or that somebody is loading.
     pub cached: usize,
     /// Those whose value was loaded, by this process or another one.
     pub loaded: usize,
@@ -72,6 +72,7 @@ impl Warmed {
         *match landing {
             Landing::Value(Some(_), _) => &mut self.loaded,
             Landing::Value(None, _) | Landing::Absent => &mut self.missing,
+            Landing::Left => &mut self.cached,
             _ => &mut self.failed,
         } += 1;
     }
@@ -125,7 +126,7 @@ where
                 if let Err(error) = self.round(interval).await {
                     let cache = &self.cache.store.name;
                     tracing::warn!(target: "russet::cache", %cache, %error, "a cache was not warmed");
-                    if error.kind() == russet_core::ErrorKind::Shutdown {
+                    if error.kind() == ErrorKind::Shutdown {
                         return;
                     }
                 }
@@ -163,19 +164,17 @@ where
             let places: Vec<Key> = some.iter().map(|key| self.cache.place(key)).collect();
             let due = match store.due(&places, ends_within).await {
                 Ok(due) => due,
-                Err(error) if store.options.on_outage.hides(&error) => {
+                Err(error) if store.is_away(&error) => {
                     warmed.skipped = warmed.keys - warmed.done();
                     break;
                 }
                 Err(error) => return Err(error),
             };
             let mut ours = Vec::new();
-            for ((key, place), due) in some.iter().zip(&places).zip(due) {
-                match due.map(|before| (before, store.flights.board(place))) {
-                    Some((before, Seat::Leader(leader, passenger))) => {
-                        ours.push((key.clone(), before, leader, passenger));
-                    }
-                    _ => warmed.cached += 1,
+            for ((key, place), due) in some.iter().zip(places).zip(due) {
+                match due {
+                    Some(before) => ours.push((key.clone(), place, before)),
+                    None => warmed.cached += 1,
                 }
             }
             self.load(ours, &mut warmed).await;
@@ -198,20 +197,25 @@ where
         Ok(warmed)
     }
 
-    async fn load(&self, ours: Vec<Ours<K, V>>, warmed: &mut Warmed) {
-        if ours.is_empty() {
-            return;
-        }
+    /// Loads these; each in a task of its own, so that a loader that panics takes nobody with it. Somebody who asks for one
+    /// meanwhile waits for its load alone, and who loads it already is left to it.
+    async fn load(&self, ours: Vec<(K, Key, Before<V>)>, warmed: &mut Warmed) {
         let (store, scope, source) = (&self.cache.store, &self.cache.scope, &self.cache.source);
-        // Each in a task of its own: a loader that panics takes nobody with it.
         if let Some(load_many) = source.load_many.clone() {
             let (mut missing, mut passengers) = (Vec::new(), Vec::new());
-            for (key, before, leader, passenger) in ours {
-                missing.push(Missing::new(&key, leader, before.seen));
-                passengers.push(passenger);
+            for (key, place, before) in ours {
+                match store.flights.board(&place) {
+                    Seat::Leader(leader, passenger) => {
+                        missing.push(Missing::new(&key, leader, before));
+                        passengers.push(passenger);
+                    }
+                    Seat::Passenger(_) => warmed.cached += 1,
+                }
             }
-            let load = move |keys| load_many(keys);
-            tokio::spawn(lead_many(store.clone(), scope.clone(), missing, load));
+            let cx = Cx::of(&store.options, scope);
+            let load = move |keys| load_many(keys, cx);
+            let lead = lead_many(store.clone(), scope.clone(), missing, load, Others::Suffice);
+            tokio::spawn(lead);
             for mut passenger in passengers {
                 warmed.landed(&passenger.landing().await);
             }
@@ -220,26 +224,25 @@ where
         let Some(load) = &source.load else {
             return;
         };
-        let loads = ours
-            .into_iter()
-            .map(|(key, before, leader, mut passenger)| {
-                let mut wish = Wish::of(&store.options, scope);
-                wish.tags = scope.tags();
-                let (store, load) = (store.clone(), load.clone());
-                async move {
-                    let load = move |cx| load(key, cx);
-                    tokio::spawn(lead(store, leader, before, wish, load));
-                    passenger.landing().await
-                }
-            });
+        let loads = ours.into_iter().map(|(key, place, before)| {
+            let mut wish = Wish::of(&store.options, scope);
+            wish.tags = scope.tags();
+            let (store, load) = (store.clone(), load.clone());
+            async move {
+                let Seat::Leader(leader, mut passenger) = store.flights.board(&place) else {
+                    return Landing::Left;
+                };
+                let load = move |cx| load(key, cx);
+                tokio::spawn(lead(store, leader, before, wish, load));
+                passenger.landing().await
+            }
+        });
         let mut landings = stream::iter(loads).buffer_unordered(self.at_once);
         while let Some(landing) = landings.next().await {
             warmed.landed(&landing);
         }
     }
 }
-
-type Ours<K, V> = (K, Before<V>, Leader<V>, Passenger<V>);
 
 impl<K, V> IntoFuture for Warm<K, V>
 where
@@ -262,8 +265,8 @@ where
     K: KeyPart,
     V: Payload + Send + Sync + 'static,
 {
-    /// Loads those of these keys that are not cached, by the [loader](crate::Builder::loader) of the cache's builder; at start-up, say.
-    /// Several processes that do so share the loads. `.concurrency(..)`, `.progress(..)` and `.every(..)` go before the `await`.
+    /// Loads those of these keys that are not cached, by the [loader of many](crate::Builder::bulk_loader) of the cache's builder, else by
+    /// its [loader](crate::Builder::loader); at start-up, say. Several processes that do so share the loads. `.concurrency(..)`, `.progress(..)` and `.every(..)` go before the `await`.
     ///
     /// One `MGET` for each 128 keys; for each that is missing one `EVALSHA` before its load and one behind it. While Redis is away
     /// nothing is loaded. Its reads are not counted.
@@ -348,7 +351,7 @@ where
         .await;
         let text = match text {
             Ok(text) => text.unwrap_or_default(),
-            Err(error) if self.store.options.on_outage.hides(&error) => return Ok(Vec::new()),
+            Err(error) if self.store.is_away(&error) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let mut lines = std::str::from_utf8(&text).unwrap_or_default().lines();
@@ -366,6 +369,11 @@ impl<V> Store<V>
 where
     V: Payload + Send + Sync + 'static,
 {
+    /// Whether this failure is an outage that will be over one day.
+    fn is_away(&self, error: &Error) -> bool {
+        error.kind() != ErrorKind::Shutdown && self.options.on_outage.hides(error)
+    }
+
     /// What stands for those keys whose value is not there, or ends within this time; nothing for the others.
     async fn due(
         self: &Arc<Self>,
@@ -380,6 +388,11 @@ where
         let read = self.bytes_of_all(keys).await;
         let mut due = Vec::with_capacity(keys.len());
         for ((key, ticket), read) in keys.iter().zip(tickets).zip(read) {
+            // What was removed here is not kept, even if Redis does not know of it yet.
+            if self.pending.has(key) {
+                due.push(None);
+                continue;
+            }
             let found = match read? {
                 (Some(bytes), state) => {
                     match self.opened(key, ticket, bytes, state, now).await?.1 {

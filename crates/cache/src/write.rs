@@ -108,19 +108,21 @@ where
     /// Stores what was loaded under a lease, unless something has changed the value meanwhile; whether it holds then, as far as
     /// is known. Without a value it stores that there is none.
     pub(crate) async fn fill(
-        &self,
+        self: &Arc<Self>,
         lease: &Lease,
         key: &Key,
         value: Option<&Arc<V>>,
         terms: &Terms,
     ) -> Result<Filled, Error> {
-        let began = (Instant::now(), self.pending.now());
+        let began = (Instant::now(), lease.point);
         self.check_version(terms.version)?;
         let entry = self.entry(key, value.map(|value| &**value), terms)?;
         if !self.room.is_there() {
             one_more(&self.counts.skipped);
-            let holds = self.leases.release(lease).await
-                && self.still_holds(lease, key, &entry, None).await?;
+            let is_ours = self.leases.release(lease).await;
+            // What was there before is older.
+            self.remove(key).await?;
+            let holds = is_ours && self.still_holds(lease, key, &entry, None).await?;
             return Ok(if holds { Filled::NoRoom } else { Filled::Fails });
         }
         let ticket = self.ticket(key);

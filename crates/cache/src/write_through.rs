@@ -56,7 +56,7 @@ where
     F: Future<Output = Result<(), E>>,
 {
     store.flights.close(key);
-    let lease = match store.leases.claim(key, false).await {
+    let lease = match store.claim(key, false).await {
         Ok(lease) => Some(Held::new(store, lease)),
         // What is in Redis is of before, whenever it is back.
         Err(error) if store.options.on_outage.hides(&error) => {
@@ -68,27 +68,23 @@ where
     store.changed(key);
     let written = renewed(store, lease.iter().collect(), write(value.clone())).await;
     store.flights.close(key);
-    let is_written = written.is_ok();
-    let (lease, tags) = match (lease, cached_under) {
-        (Some(lease), Some(tags)) if is_written => (lease, tags),
-        (lease, _) => {
-            if let Some(lease) = lease {
-                lease.release().await;
+    // Whether nobody can have cached what the source had before.
+    let is_kept_out = match (lease, cached_under) {
+        (Some(lease), Some(tags)) if written.is_ok() => {
+            let terms = store.terms(store.options.ttl, tags);
+            match lease.fill(key, Some(&value), &terms).await {
+                Filled::Holds => return Ok(Inserted::Stored),
+                Filled::NoRoom => true,
+                Filled::Unknown | Filled::Fails => false,
             }
-            return written
-                .map(|()| Inserted::Skipped)
-                .map_err(WriteError::Writer);
         }
+        (Some(lease), _) => lease.release().await,
+        (None, _) => false,
     };
-    let terms = store.terms(store.options.ttl, tags);
-    match lease.fill(key, Some(&value), &terms).await {
-        Filled::Holds => return Ok(Inserted::Stored),
-        Filled::Unknown | Filled::NoRoom => return Ok(Inserted::Skipped),
-        Filled::Fails => {}
-    }
-    // It is written all the same. Where not even this can be told, it is queued.
-    if let Err(error) = store.remove(key).await {
+    // Where not even this can be told, it is queued.
+    if !is_kept_out && let Err(error) = store.remove(key).await {
         tracing::warn!(target: "russet::cache", cache = %store.name, %error, "a value that was written is not removed from the cache");
     }
+    written.map_err(WriteError::Writer)?;
     Ok(Inserted::Skipped)
 }

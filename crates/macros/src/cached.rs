@@ -146,7 +146,8 @@ fn reading(
         .map(|_| quote!(.tags(#tagged.into_iter().flatten())));
     // What the arguments say is taken before the body takes them.
     Ok(quote!({
-        let #begun = (#cache).#begins(#key);
+        let #of = &(#cache);
+        let #begun = #of.#begins(#key);
         #tags
         let #begun = #begun.#runs(move |_| async move {
             // Says what the body answers before it begins, so that what is wrong in it is shown there.
@@ -193,17 +194,32 @@ fn invalidate(options: &Options, function: &Function, key: &Template<'_>) -> Res
             },
         })
         .collect();
-    // A type that nothing mentions any more could not be inferred.
+    for input in &mut item.sig.inputs {
+        if let FnArg::Typed(typed) = input
+            && let Pat::Ident(pattern) = &mut *typed.pat
+        {
+            pattern.mutability = None;
+        }
+    }
+    // What nothing mentions any more could not be inferred.
     let inputs = item.sig.inputs.clone();
     let generics = &mut item.sig.generics;
-    let gone: Vec<Ident> = generics
-        .type_params()
-        .filter(|of| !mentions(&inputs, &of.ident))
-        .map(|of| of.ident.clone())
-        .collect();
-    let params = std::mem::take(&mut generics.params).into_iter();
-    generics.params = params
-        .filter(|param| !matches!(param, GenericParam::Type(of) if gone.contains(&of.ident)))
+    let is_gone = |param: &GenericParam| match param {
+        GenericParam::Type(of) => !mentions(&inputs, &of.ident),
+        GenericParam::Const(of) => !mentions(&inputs, &of.ident),
+        GenericParam::Lifetime(_) => false,
+    };
+    let (dropped, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut generics.params)
+        .into_iter()
+        .partition(is_gone);
+    generics.params = kept.into_iter().collect();
+    let gone: Vec<Ident> = dropped
+        .into_iter()
+        .filter_map(|param| match param {
+            GenericParam::Type(of) => Some(of.ident),
+            GenericParam::Const(of) => Some(of.ident),
+            GenericParam::Lifetime(_) => None,
+        })
         .collect();
     if let Some(clause) = &mut generics.where_clause {
         let predicates = std::mem::take(&mut clause.predicates).into_iter();
@@ -295,6 +311,11 @@ mod tests {
                 r#"cache = self.users, key = "{id}", skip(id, locale)"#,
                 user,
                 "leave it out of `skip`",
+            ),
+            (
+                r#"cache = self.locale, key = "{id}""#,
+                user,
+                "Put `{locale}` into the key",
             ),
             (r#"cache = self.users"#, user, "wants a key"),
             (r#"key = "{id}:{locale}""#, user, "wants a cache"),

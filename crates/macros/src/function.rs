@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Error, FnArg, GenericArgument, ItemFn, Pat, PathArguments, Result, ReturnType, Type};
 
@@ -142,10 +143,12 @@ impl Function {
     /// The same function under another name, with another body.
     pub(crate) fn companion(&self, suffix: &str, doc: &str, body: &TokenStream) -> Result<ItemFn> {
         let mut item = self.item.clone();
-        item.sig.ident = Ident::new(&format!("{}_{suffix}", self.name()), self.name().span());
-        // What says where and for whom it is compiled stays; what describes the function does not.
+        let name = self.name().unraw();
+        item.sig.ident = Ident::new(&format!("{name}_{suffix}"), self.name().span());
+        // What says where it is compiled and what of it is let pass stays; what describes the function does not.
+        let stays = ["allow", "cfg", "deprecated", "expect"];
         item.attrs
-            .retain(|attribute| attribute.path().is_ident("cfg"));
+            .retain(|attribute| stays.iter().any(|name| attribute.path().is_ident(name)));
         item.attrs.push(syn::parse_quote!(#[doc = #doc]));
         item.attrs.push(syn::parse_quote!(#[allow(dead_code, reason = "a companion is there for who wants it")]));
         item.block = syn::parse2(quote!({ #body }))?;
@@ -164,13 +167,29 @@ fn generics(of: &Type) -> Option<impl Iterator<Item = &GenericArgument>> {
     }
 }
 
-/// Whether a name stands somewhere in these tokens.
+/// Whether a name stands somewhere in these tokens, and is not that of a field, a method, or something else's part.
 pub(crate) fn mentions(tokens: impl ToTokens, name: &Ident) -> bool {
     fn within(tokens: TokenStream, name: &Ident) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(ident) => ident == *name,
-            TokenTree::Group(group) => within(group.stream(), name),
-            _ => false,
+        let (mut is_part, mut colons) = (false, 0);
+        tokens.into_iter().any(|token| {
+            let was_part = std::mem::replace(&mut is_part, false);
+            if !matches!(token, TokenTree::Punct(_)) {
+                colons = 0;
+            }
+            match token {
+                TokenTree::Ident(ident) => !was_part && ident == *name,
+                TokenTree::Group(group) => within(group.stream(), name),
+                TokenTree::Punct(mark) => {
+                    // A single `:` stands before a type.
+                    is_part = mark.as_char() == '.' || (mark.as_char() == ':' && colons == 1);
+                    colons = match mark.as_char() {
+                        ':' => colons + 1,
+                        _ => 0,
+                    };
+                    false
+                }
+                TokenTree::Literal(_) => false,
+            }
         })
     }
     within(tokens.into_token_stream(), name)

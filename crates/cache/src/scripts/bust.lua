@@ -1,7 +1,9 @@
 -- Has versions of a value that are older than this count no more, nor be stored.
 -- KEYS[1]  the value
 -- KEYS[2]  its lease
--- KEYS[3]  the stream of changes; not where it lives in another slot
+-- KEYS[3]  the control state,
+-- KEYS[4]  its tags, and
+-- KEYS[5]  the stream of changes; none of them where they live in another slot
 -- ARGV[1]  the channel on which those who wait are woken
 -- ARGV[2]  what wakes them
 -- ARGV[3]  the head of the entry that says so
@@ -12,7 +14,8 @@
 -- REPLY    1 if there was an older value, or one without a version; else 0
 -- COST     O(1), and the freeing of the value
 -- COMMANDS: EXISTS, GET, GETRANGE, SET, DEL, PUBLISH
-local there = version_at(1)
+local state = KEYS[3] and state_of(3)
+local there = version_at(1, state and state.epoch)
 if there and there >= version_of(ARGV[3], ARGV[4], 28) then
     return 0
 end
@@ -26,5 +29,5 @@ if holder then
         redis.call('PUBLISH', ARGV[1], ARGV[2])
     end
 end
-announce(3, 6, ARGV[10])
+announce(5, 6, ARGV[10])
 return existed

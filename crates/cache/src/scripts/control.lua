@@ -82,15 +82,19 @@ end
 
 -- The version of an entry, of which this is the head, and these are the bytes behind the first few of it; nothing where it has none.
 local function version_of(head, bytes, first)
-    local flags = string.byte(head, 3)
-    if flags and bit.band(flags, 4) ~= 0 and #bytes >= 54 - first then
+    if string.sub(head, 1, 2) == '\197\1' and bit.band(string.byte(head, 3) or 0, 4) ~= 0 and #bytes >= 54 - first then
         return struct.unpack('>I8', bytes, 47 - first)
     end
 end
 
-local function version_at(at)
+-- The version of what stands there: of this epoch, any if none is said, or of none.
+local function version_at(at, epoch)
     local bytes = redis.pcall('GETRANGE', KEYS[at], 0, 53)
-    if type(bytes) == 'string' then
+    if type(bytes) ~= 'string' then
+        return
+    end
+    local its = string.sub(bytes, 5, 12)
+    if not epoch or its == struct.pack('>I8', epoch) or its == struct.pack('>I8', 0) then
         return version_of(bytes, bytes, 0)
     end
 end

@@ -31,7 +31,7 @@ local holds = not KEYS[3] or
     (state and number(state.epoch) == ARGV[6] and state.floor <= stamp and state.gate <= stamp)
 local version = version_of(ARGV[5], ARGV[8], 28)
 if version then
-    local there = version_at(1)
+    local there = version_at(1, KEYS[3] and ARGV[6])
     holds = holds and not (there and there > version)
 end
 if holds then

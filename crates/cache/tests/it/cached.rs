@@ -304,3 +304,28 @@ async fn who_is_dropped_halfway_invalidates_too() {
     users.touch(9).await.unwrap();
     assert!(users.users.get(&7).await.unwrap().is_some());
 }
+
+/// One tenant's part of a cache, made for the call.
+#[cached(cache = users.scope(tenant), key = "{id}")]
+async fn of_tenant(
+    users: &Cache<u64, String>,
+    tenant: &str,
+    mut id: u64,
+) -> Result<String, LoadError<DbError>> {
+    id += 1;
+    Ok(format!("{tenant} {id}"))
+}
+
+#[tokio::test]
+async fn a_cache_is_any_expression() {
+    let users = super::cache().await;
+    assert_eq!(of_tenant(&users, "a", 1).await.unwrap(), "a 2");
+    assert_eq!(of_tenant(&users, "b", 1).await.unwrap(), "b 2");
+    assert_eq!(
+        users.scope("a").get(&1).await.unwrap().unwrap().as_str(),
+        "a 2"
+    );
+    of_tenant_invalidate(&users, "a", 1).await.unwrap();
+    assert_eq!(users.scope("a").get(&1).await.unwrap(), None);
+    assert!(users.scope("b").get(&1).await.unwrap().is_some());
+}

@@ -35,7 +35,7 @@ async fn processes() -> [Users; 2] {
         let users = Cache::<u64, u64>::builder(&redis.namespace(&product).unwrap(), "users");
         let users = users.ttl(LONG).lease(LONG).local(1 << 20).hot_keys(10);
         let users = users.loader(|id: u64, _| async move { Ok::<_, std::io::Error>(id) });
-        let users = users.writer(|_: u64, _: Arc<u64>| async { Ok::<_, std::io::Error>(()) });
+        let users = users.writer(|_: u64, _: Arc<u64>, _| async { Ok::<_, std::io::Error>(()) });
         users
             .pattern(russet_cache::Pattern::WriteThrough)
             .build()

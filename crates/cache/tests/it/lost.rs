@@ -227,7 +227,9 @@ async fn a_full_server_still_invalidates() {
 async fn on_a_server_that_evicts_nothing_the_cache_yields_first() {
     let server = Server::start();
     let users = on(&server).await;
-    users.insert(&1, 1).await.unwrap();
+    for id in [1, 8, 9] {
+        users.insert(&id, id).await.unwrap();
+    }
     // So much that connections and their buffers do not matter.
     server.command(&["SETRANGE", "ballast", "50000000", "x"]);
     let used: u64 = server.info("memory")["used_memory"].parse().unwrap();
@@ -265,6 +267,15 @@ async fn on_a_server_that_evicts_nothing_the_cache_yields_first() {
         assert_eq!(skipped.unwrap(), Inserted::Skipped);
         let versioned = users.insert(&3, 3).version(1).await.unwrap();
         assert_eq!(versioned, Inserted::Skipped);
+        // What was there is older than what cannot be stored, and goes.
+        assert_eq!(
+            users.insert(&9, 10).version(2).await.unwrap(),
+            Inserted::Skipped
+        );
+        assert_eq!(users.get(&9).await.unwrap(), None);
+        let refreshed = users.refresh_with(&8, |_| async { Ok::<_, ()>(9) });
+        assert_eq!(*refreshed.await.unwrap(), 9);
+        assert_eq!(users.get(&8).await.unwrap(), None);
         assert!(users.stats().skipped >= 4, "{:?}", users.stats());
         assert!(users.get(&1).await.unwrap().is_some(), "it reads");
         users.remove(&1).await.unwrap();

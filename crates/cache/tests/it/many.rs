@@ -358,3 +358,35 @@ async fn a_value_that_is_too_long_is_told_and_not_sent() {
         .unwrap();
     assert_eq!(loaded.len(), 200);
 }
+
+/// A key that is asked for twice is loaded once and answered twice, also while somebody loads it already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_asked_for_twice_is_answered_twice() {
+    let users = cache().await;
+    let (begins, begun) = oneshot::channel();
+    let (ends, end) = oneshot::channel::<()>();
+    let loading = tokio::spawn({
+        let users = users.clone();
+        async move {
+            let load = |_| async move {
+                let _ = begins.send(());
+                let _ = end.await;
+                Err::<String, _>("of another type")
+            };
+            users.get_or_load(&7, load).await.unwrap_err()
+        }
+    });
+    begun.await.unwrap();
+    let load = |ids: Vec<u64>| async move {
+        assert_eq!(ids, [7, 8], "each once");
+        Ok::<_, ()>(ids.into_iter().map(|id| (id, format!("user {id}"))))
+    };
+    let asked = users.get_or_load_many(&[7, 8, 7], load).await.unwrap();
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|user| user.as_deref().map(String::as_str))
+        .collect();
+    assert_eq!(asked, [Some("user 7"), Some("user 8"), Some("user 7")]);
+    ends.send(()).unwrap();
+    loading.await.unwrap();
+}

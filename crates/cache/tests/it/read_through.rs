@@ -88,12 +88,12 @@ impl Database {
 
     pub(super) fn loads_many(&self, users: Builder<u64, String>) -> Builder<u64, String> {
         let database = self.clone();
-        users.bulk_loader(move |ids| std::future::ready(database.some(ids)))
+        users.bulk_loader(move |ids, _cx| std::future::ready(database.some(ids)))
     }
 
     fn writes(&self, users: Builder<u64, String>) -> Builder<u64, String> {
         let database = self.clone();
-        users.writer(move |id, name: Arc<String>| {
+        users.writer(move |id, name: Arc<String>, _scopes| {
             let written = database.up().map(|()| database.put(id, &name));
             std::future::ready(written)
         })
@@ -381,15 +381,61 @@ async fn what_the_builder_was_not_given_is_said() {
     }
 }
 
-/// A loader knows of which scope its key is.
+/// Who reads or writes a source is told of which scope a key is.
 #[tokio::test]
-async fn a_loader_is_told_the_scope() {
-    let users = Cache::builder(&namespace().await, "users").loader(|id: u64, cx: Cx<String>| {
-        let scopes = cx.scopes().join("/");
-        async move { Ok::<_, Down>(format!("{scopes} {id}")) }
-    });
-    let users = users.build().unwrap();
+async fn the_source_is_told_the_scope() {
+    let ns = namespace().await;
+    let build = |name| {
+        Cache::builder(&ns, name).loader(|id: u64, cx: Cx<String>| {
+            let scopes = cx.scopes().join("/");
+            async move { Ok::<_, Down>(format!("{scopes} {id}")) }
+        })
+    };
+    let users = build("users").build().unwrap();
     let inner = users.scope("ws-1").scope("x");
     assert_eq!(inner.load(&1).await.unwrap().unwrap().as_str(), "ws-1/x 1");
     assert_eq!(users.load(&1).await.unwrap().unwrap().as_str(), " 1");
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let log = written.clone();
+    let many = build("many")
+        .bulk_loader(|ids: Vec<u64>, cx: Cx<String>| {
+            let scopes = cx.scopes().join("/");
+            let all = ids
+                .into_iter()
+                .map(move |id| (id, format!("{scopes} {id}, of many")));
+            std::future::ready(Ok::<_, Down>(all))
+        })
+        .writer(move |id, _, scopes| {
+            log.lock().unwrap().push((id, scopes.names().join("/")));
+            std::future::ready(Ok::<_, Down>(()))
+        });
+    let inner = many.build().unwrap().scope("ws-1");
+    let loaded = inner.load_many(&[1]).await.unwrap();
+    assert_eq!(loaded[0].as_deref().unwrap(), "ws-1 1, of many");
+    assert_eq!(inner.warm([2]).await.unwrap().loaded, 1);
+    assert_eq!(
+        inner.get(&2).await.unwrap().unwrap().as_str(),
+        "ws-1 2, of many"
+    );
+    inner.write(&3, "x".to_owned()).await.unwrap();
+    assert_eq!(*written.lock().unwrap(), [(3, "ws-1".to_owned())]);
+}
+
+/// What is fresh stays as fresh as it was where a refresh fails.
+#[tokio::test]
+async fn a_refresh_that_fails_takes_nothing_from_a_fresh_value() {
+    let database = Database::of([1]);
+    let users = Cache::builder(&namespace().await, "users")
+        .ttl(LONG)
+        .jitter(0.0)
+        .stale_if_error(LONG)
+        .error_throttle(Duration::from_secs(1));
+    let users = database.loads(users).build().unwrap();
+    users.load(&1).await.unwrap();
+    database.breaks(true);
+    assert!(users.refresh(&1).await.is_err());
+    let left = users.ttl(&1).await.unwrap().unwrap();
+    assert!(left > LONG / 2, "{left:?}");
+    users.get(&1).await.unwrap();
+    assert_eq!(users.stats().stale_served, 0);
 }

@@ -218,3 +218,43 @@ async fn while_redis_is_away_it_is_queued_as_a_removal() {
     assert_eq!(skipped, Inserted::Skipped);
     assert_eq!(users.version(&1).await.unwrap(), None);
 }
+
+/// What does not hold any more, and what is no entry, keeps no version out.
+#[tokio::test]
+async fn only_what_holds_has_a_version() {
+    let users = super::cache().await;
+    users
+        .insert(&1, "new".to_owned())
+        .version(50)
+        .await
+        .unwrap();
+    users.clear().await.unwrap();
+    let restored = users.insert(&1, "restored".to_owned()).version(3);
+    assert_eq!(restored.await.unwrap(), Inserted::Stored);
+    // What was busted is, all the same.
+    users.bust(&2, 50).await.unwrap();
+    users.clear().await.unwrap();
+    let late = users
+        .insert(&2, "late".to_owned())
+        .version(49)
+        .await
+        .unwrap();
+    assert_eq!(late, Inserted::Stale);
+    users.bust(&1, 4).await.unwrap();
+    assert_eq!(users.get(&1).await.unwrap(), None);
+    // Bytes of something else, with that bit where an entry's flags are.
+    let key = format!("{users:?}:3")
+        .replace("Cache(", "")
+        .replace(')', "");
+    let foreign = format!("{{\"name\":\"{}\"}}", "x".repeat(100));
+    let shared = russet_testkit::Shared::get();
+    tokio::task::spawn_blocking(move || shared.command(&["SET", &key, &foreign]))
+        .await
+        .unwrap();
+    let stored = users
+        .insert(&3, "ours".to_owned())
+        .version(1)
+        .await
+        .unwrap();
+    assert_eq!(stored, Inserted::Stored);
+}

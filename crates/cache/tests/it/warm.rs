@@ -104,7 +104,55 @@ async fn a_loader_that_panics_harms_its_own_key_alone() {
     assert_eq!(counted(users.warm(0..5).await.unwrap()), [5, 0, 4, 0, 1, 0]);
 }
 
-/// Several processes that warm the same keys load each once.
+/// Who asks for a key that is yet to be warmed waits for its own load, not for the others; and no longer than that if the warming
+/// is dropped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_meanwhile_waits_for_its_own_load() {
+    let users = users(&namespace().await).loader(|id: u64, _| async move {
+        if id == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, std::io::Error>(format!("user {id}"))
+    });
+    let users = users.build().unwrap();
+    let warming = tokio::spawn(users.warm(0..100).concurrency(1).into_future());
+    let began = Instant::now();
+    while users.stats().load_errors == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(users.load(&99).await.unwrap().unwrap().as_str(), "user 99");
+    warming.abort();
+    assert_eq!(users.load(&98).await.unwrap().unwrap().as_str(), "user 98");
+    assert!(began.elapsed() < SOON);
+}
+
+/// Several processes that warm the same keys load each once, whichever loader they have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_share_the_loads_of_many() {
+    let shared = Shared::get();
+    let product = shared.namespace();
+    let loaded = Arc::new(AtomicU32::new(0));
+    let mut warming = tokio::task::JoinSet::new();
+    for _ in 0..5 {
+        let redis = Redis::connect(shared.url()).await.unwrap();
+        let loaded = loaded.clone();
+        let users = users(&redis.namespace(&product).unwrap()).bulk_loader(move |ids, _| {
+            loaded.fetch_add(u32::try_from(ids.len()).unwrap(), Ordering::SeqCst);
+            async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok::<_, std::io::Error>(ids.into_iter().map(|id| (id, format!("user {id}"))))
+            }
+        });
+        let users = users.build().unwrap();
+        warming.spawn(async move { users.warm(0..100).await.unwrap() });
+    }
+    while let Some(warmed) = warming.join_next().await {
+        let warmed = warmed.unwrap();
+        assert_eq!((warmed.done(), warmed.failed), (100, 0), "{warmed:?}");
+    }
+    assert_eq!(loaded.load(Ordering::SeqCst), 100);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_share_the_loads() {
     let shared = Shared::get();
