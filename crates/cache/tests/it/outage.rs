@@ -1,9 +1,14 @@
 //! Redis away: a miss and then the loader.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Counters, Inserted, LoadError, OnOutage, Pace, Redis, Removed};
 use russet_testkit::Server;
+use russet_testkit::proxy::{Direction, Proxy};
+use tokio::sync::Notify;
+
+use super::lease::{LONG, SOON, process};
 
 async fn caches(server: &Server) -> (Cache<u64, String>, Cache<u64, String>) {
     let ns = Redis::connect(&server.url())
@@ -202,4 +207,44 @@ async fn every_other_operation_has_an_answer_while_redis_is_away() {
     assert_eq!(stats.hit_rate(), Some(0.0));
     assert_eq!(stats.loads, 1);
     assert!(strict.stats().errors >= 5, "{:?}", strict.stats());
+}
+
+/// A removal that is queued while a refresh runs is newer than what that brings, however soon Redis is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queued_removal_outlives_a_refresh_that_began_before() {
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let one = process(&proxy.url(), "t", LONG).await;
+    let two = process(&server.url(), "t", LONG).await;
+    two.insert(&1, 10).await.unwrap();
+    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let refreshing = tokio::spawn({
+        let (one, begun, gate) = (one.clone(), begun.clone(), gate.clone());
+        async move {
+            let load = move |_| async move {
+                begun.notify_one();
+                gate.notified().await;
+                Ok::<_, ()>(11)
+            };
+            *one.refresh_with(&1, load).await.unwrap()
+        }
+    });
+    begun.notified().await;
+    proxy.black_hole(Direction::ToClient);
+    proxy.black_hole(Direction::ToServer);
+    assert_eq!(one.remove(&1).await.unwrap(), Removed::Queued);
+    proxy.heal();
+    let began = Instant::now();
+    // It is back before the removal is tried again, which is less and less often.
+    while one.insert(&2, 2).await.unwrap() != Inserted::Stored {
+        assert!(began.elapsed() < SOON);
+    }
+    gate.notify_one();
+    assert_eq!(refreshing.await.unwrap(), 11);
+    for process in [&two, &one] {
+        while process.get(&1).await.unwrap().is_some() {
+            assert!(began.elapsed() < SOON, "it was removed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

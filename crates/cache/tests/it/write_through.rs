@@ -155,3 +155,27 @@ async fn while_redis_is_away_the_source_is_written_all_the_same() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// A writer that takes so long, or pauses, that its lease ends: what others have cached of before meanwhile goes when it is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_cached_behind_a_writer_s_back_goes() {
+    let [one, two] = processes(LONG).await;
+    for (key, fails) in [(1, false), (2, true)] {
+        let lease = super::lease::lease_of(&one, key);
+        let two_too = two.clone();
+        let written = one.write_through(&key, 11, async |_| {
+            // As if it had ended.
+            tokio::task::block_in_place(|| russet_testkit::Shared::get().command(&["DEL", &lease]));
+            let old = two_too.get_or_load(&key, async |_| Ok::<_, ()>(10)).await;
+            assert_eq!(*old.unwrap(), 10);
+            match fails {
+                true => Err("who knows what it has done"),
+                false => Ok(()),
+            }
+        });
+        assert_eq!(written.await.is_err(), fails);
+        for process in [&one, &two] {
+            assert_eq!(process.get(&key).await.unwrap(), None);
+        }
+    }
+}
