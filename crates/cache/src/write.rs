@@ -169,7 +169,9 @@ where
             let state = self.state_with(key, state).await?;
             let head = entry.head_under(under.epoch, under.clock);
             let shard = control.of(&self.stem, key);
-            control.holds(shard, &head, state).await
+            // What was changed here since, and Redis does not know yet, it cannot say.
+            let is_changed = self.pending.has(key) || self.pending.has_tag_of(&head);
+            Ok(!is_changed && control.holds(shard, &head, state).await?)
         };
         match holds.await {
             Err(error) if self.options.on_outage.hides(&error) => Ok(true),

@@ -2,10 +2,11 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use russet_cache::{Cache, Counters, Loaded, Pace, Redis};
+use russet_cache::{Cache, Counters, Cx, Loaded, Pace, Redis};
 use russet_testkit::Shared;
 
 use super::lease::{LONG, SOON, Users};
@@ -173,6 +174,46 @@ async fn a_call_that_is_dropped_anywhere_leaves_nothing_behind() {
             }
         }
     }
+}
+
+/// Whoever loads is dropped at each of its await points: what was loading is loaded once more at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loader_that_is_dropped_anywhere_costs_one_more_load() {
+    let [one, two] = processes().await;
+    for polls in 0..50 {
+        let key = polls as u64;
+        let loads = Arc::new(AtomicU32::new(0));
+        let counted = |loads: &Arc<AtomicU32>| {
+            let loads = loads.clone();
+            move |_: Cx<u64>| async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                Ok::<_, ()>(8)
+            }
+        };
+        let (users, load) = (one.clone(), counted(&loads));
+        let call: Call = Box::pin(async move { drop(users.get_or_load_local(&key, load).await) });
+        let (users, load) = (two.clone(), counted(&loads));
+        let other = tokio::spawn(async move { *users.get_or_load(&key, load).await.unwrap() });
+        let is_done = dropped_after(polls, call).await;
+        let began = Instant::now();
+        assert_eq!(other.await.unwrap(), 8);
+        let after = one.get_or_load(&key, counted(&loads)).await.unwrap();
+        assert_eq!(*after, 8);
+        assert!(
+            began.elapsed() < SOON,
+            "somebody waits for who is not there"
+        );
+        let loads = loads.load(Ordering::SeqCst);
+        assert!(
+            (1..=2).contains(&loads),
+            "{loads} loads, dropped after {polls}"
+        );
+        if is_done {
+            return;
+        }
+    }
+    panic!("it never ends");
 }
 
 #[tokio::test]
