@@ -22,12 +22,6 @@ end
 local existed = redis.call('EXISTS', KEYS[1])
 -- Of no epoch: it never holds.
 redis.call('SET', KEYS[1], entry(ARGV[3], 0, 0, ARGV[4]), 'PX', ARGV[5])
-local holder = redis.call('GET', KEYS[2])
-if holder then
-    redis.call('DEL', KEYS[2])
-    if string.sub(holder, -1) == '+' then
-        redis.call('PUBLISH', ARGV[1], ARGV[2])
-    end
-end
+end_lease(KEYS[2], ARGV[1], ARGV[2])
 announce(5, 6, ARGV[10])
 return existed

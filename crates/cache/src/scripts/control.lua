@@ -4,7 +4,7 @@
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(1)
--- COMMANDS: TIME, GET, SET, UNLINK, ZADD, ZSCORE, PEXPIRE, EXISTS, XREVRANGE, XADD, PUBLISH
+-- COMMANDS: TIME, GET, SET, DEL, UNLINK, ZADD, ZSCORE, PEXPIRE, EXISTS, XREVRANGE, XADD, PUBLISH
 
 -- The server's time, in microseconds.
 local function clock()
@@ -96,6 +96,17 @@ local function version_at(at, epoch)
     local its = string.sub(bytes, 5, 12)
     if not epoch or its == struct.pack('>I8', epoch) or its == struct.pack('>I8', 0) then
         return version_of(bytes, bytes, 0)
+    end
+end
+
+-- Ends the lease of whoever loads a value; who waits for it is woken by this message on this channel.
+local function end_lease(key, channel, message)
+    local holder = redis.call('GET', key)
+    if holder then
+        redis.call('DEL', key)
+        if string.sub(holder, -1) == '+' then
+            redis.call('PUBLISH', channel, message)
+        end
     end
 end
 

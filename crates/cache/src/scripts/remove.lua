@@ -9,12 +9,6 @@
 -- REPLY    1 if there was a value, else 0
 -- COST     O(1), and the freeing of the value
 -- COMMANDS: GET, DEL, PUBLISH
-local holder = redis.call('GET', KEYS[2])
-if holder then
-    redis.call('DEL', KEYS[2])
-    if string.sub(holder, -1) == '+' then
-        redis.call('PUBLISH', ARGV[1], ARGV[2])
-    end
-end
+end_lease(KEYS[2], ARGV[1], ARGV[2])
 announce(3, 3, ARGV[7])
 return redis.call('DEL', KEYS[1])

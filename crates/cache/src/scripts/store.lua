@@ -31,14 +31,7 @@ for i = 1, count do
 end
 if call('EXISTS', unpack(keys, first + count + 1, first + 2 * count)) > 0 then
     for i = 1, count do
-        local lease = keys[first + count + i]
-        local holder = call('GET', lease)
-        if holder then
-            call('DEL', lease)
-            if string.sub(holder, -1) == '+' then
-                call('PUBLISH', args[3], keys[first + i])
-            end
-        end
+        end_lease(keys[first + count + i], args[3], keys[first + i])
     end
 end
 if first > 0 and is_followed(3) then
