@@ -9,22 +9,13 @@ use russet_testkit::Shared;
 use tokio::sync::Notify;
 
 use super::lease::{LONG, SOON, Users};
-use super::{namespace, size};
+use super::{namespace, size, until};
 
 const SHORT: Duration = Duration::from_millis(60);
 
 async fn users(build: impl FnOnce(Builder<u64, u64>) -> Builder<u64, u64>) -> Users {
     let users = Cache::builder(&namespace().await, "users").ttl(SHORT);
     build(users.jitter(0.0)).build().unwrap()
-}
-
-/// Until a condition holds; it is asked again and again.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < SOON, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 /// How long an entry stands in Redis.

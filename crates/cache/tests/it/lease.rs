@@ -42,6 +42,15 @@ pub(super) struct Gate {
 }
 
 pub(super) fn gated(users: &Users, key: u64, brings: Result<u64, &'static str>) -> Gate {
+    gate(users, key, brings, false)
+}
+
+/// The same for a load that asks whatever is cached.
+pub(super) fn refreshing(users: &Users, key: u64, brings: u64) -> Gate {
+    gate(users, key, Ok(brings), true)
+}
+
+fn gate(users: &Users, key: u64, brings: Result<u64, &'static str>, refreshes: bool) -> Gate {
     let (begins, begun) = oneshot::channel();
     let open = Arc::new(Notify::new());
     let (users, opened) = (users.clone(), open.clone());
@@ -51,7 +60,10 @@ pub(super) fn gated(users: &Users, key: u64, brings: Result<u64, &'static str>) 
             opened.notified().await;
             brings
         };
-        users.get_or_load(&key, load).await
+        match refreshes {
+            true => users.refresh_with(&key, load).await,
+            false => users.get_or_load(&key, load).await,
+        }
     });
     Gate {
         begun,

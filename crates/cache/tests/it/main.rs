@@ -33,7 +33,7 @@ mod version;
 mod warm;
 mod write_through;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Namespace, Redis};
 use russet_core::Lane;
@@ -79,4 +79,13 @@ fn calls(server: &Server, command: &str) -> u32 {
     let calls = stats.get(&format!("cmdstat_{command}"));
     let calls = calls.and_then(|stats| stats.strip_prefix("calls=")?.split(',').next());
     calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// Until a condition holds; it is asked again and again, for a while.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < lease::SOON, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

@@ -1,14 +1,13 @@
 //! Redis away: a miss and then the loader.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Counters, Inserted, LoadError, OnOutage, Pace, Redis, Removed};
 use russet_testkit::Server;
 use russet_testkit::proxy::{Direction, Proxy};
-use tokio::sync::Notify;
 
-use super::lease::{LONG, SOON, process};
+use super::lease::{LONG, process, refreshing};
+use super::until;
 
 async fn caches(server: &Server) -> (Cache<u64, String>, Cache<u64, String>) {
     let ns = Redis::connect(&server.url())
@@ -217,34 +216,20 @@ async fn a_queued_removal_outlives_a_refresh_that_began_before() {
     let one = process(&proxy.url(), "t", LONG).await;
     let two = process(&server.url(), "t", LONG).await;
     two.insert(&1, 10).await.unwrap();
-    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let refreshing = tokio::spawn({
-        let (one, begun, gate) = (one.clone(), begun.clone(), gate.clone());
-        async move {
-            let load = move |_| async move {
-                begun.notify_one();
-                gate.notified().await;
-                Ok::<_, ()>(11)
-            };
-            *one.refresh_with(&1, load).await.unwrap()
-        }
-    });
-    begun.notified().await;
+    let mut refreshing = refreshing(&one, 1, 11);
+    (&mut refreshing.begun).await.unwrap();
     proxy.black_hole(Direction::ToClient);
     proxy.black_hole(Direction::ToServer);
     assert_eq!(one.remove(&1).await.unwrap(), Removed::Queued);
     proxy.heal();
-    let began = Instant::now();
     // It is back before the removal is tried again, which is less and less often.
-    while one.insert(&2, 2).await.unwrap() != Inserted::Stored {
-        assert!(began.elapsed() < SOON);
-    }
-    gate.notify_one();
-    assert_eq!(refreshing.await.unwrap(), 11);
+    until("back", async || {
+        one.insert(&2, 2).await.unwrap() == Inserted::Stored
+    })
+    .await;
+    refreshing.open.notify_one();
+    assert_eq!(*refreshing.loading.await.unwrap().unwrap(), 11);
     for process in [&two, &one] {
-        while process.get(&1).await.unwrap().is_some() {
-            assert!(began.elapsed() < SOON, "it was removed");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("removed", async || process.get(&1).await.unwrap().is_none()).await;
     }
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use russet_cache::{Builder, Cache, Cx, LoadError, Loaded, Pattern, Redis, WriteError};
 use russet_testkit::Server;
-use tokio::sync::Notify;
 
-use super::lease::LONG;
-use super::{calls, namespace};
+use super::lease::{LONG, refreshing};
+use super::{calls, namespace, until};
 
 /// A source that counts what it is asked, and can be broken.
 #[derive(Clone, Default)]
@@ -136,15 +135,15 @@ async fn a_stale_value_is_served_while_it_is_loaded_behind_the_reader() {
         .stale_while_revalidate(LONG);
     let users = database.loads(users).build().unwrap();
     users.load(&1).await.unwrap();
-    while users.get(&1).await.unwrap().is_some() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("stale", async || users.get(&1).await.unwrap().is_none()).await;
     database.put(1, "renamed");
     let served = users.load(&1).await.unwrap();
     assert_eq!(served.as_deref().map(String::as_str), Some("user 1"));
-    while database.reads() < 2 || users.load(&1).await.unwrap().as_deref().unwrap() != "renamed" {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("loaded behind the reader", async || {
+        users.load(&1).await.unwrap().unwrap().as_str() == "renamed"
+    })
+    .await;
+    assert_eq!(database.reads(), 2);
 }
 
 #[tokio::test]
@@ -300,22 +299,11 @@ async fn a_refresh_wins_over_a_load_that_began_before() {
 async fn what_is_removed_during_a_refresh_stays_away() {
     let [one, two] = super::lease::processes(LONG).await;
     one.insert(&1, 10).await.unwrap();
-    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let refreshing = tokio::spawn({
-        let (one, begun, gate) = (one.clone(), begun.clone(), gate.clone());
-        async move {
-            let load = move |_| async move {
-                begun.notify_one();
-                gate.notified().await;
-                Ok::<_, ()>(10)
-            };
-            *one.refresh_with(&1, load).await.unwrap()
-        }
-    });
-    begun.notified().await;
+    let mut refreshing = refreshing(&one, 1, 10);
+    (&mut refreshing.begun).await.unwrap();
     two.remove(&1).await.unwrap();
-    gate.notify_one();
-    assert_eq!(refreshing.await.unwrap(), 10);
+    refreshing.open.notify_one();
+    assert_eq!(*refreshing.loading.await.unwrap().unwrap(), 10);
     for process in [&one, &two] {
         assert_eq!(process.get(&1).await.unwrap(), None);
     }

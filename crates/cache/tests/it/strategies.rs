@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use russet_cache::{Cache, Pattern, Strategies, Strategy};
 
-use super::namespace;
+use super::{namespace, until};
 
 const TABLE: &str = r#"
 local_bytes = 1_000_000
@@ -42,13 +42,11 @@ async fn a_cache_is_as_the_table_says() {
     guilds.load(&0).await.unwrap();
     let before = guilds.stats().hits_local;
     // The local tier is sure once its follower has begun.
-    let began = std::time::Instant::now();
-    while guilds.stats().hits_local == before {
-        guilds.get(&1).await.unwrap();
+    until("a local tier", async || {
         guilds.load(&1).await.unwrap();
-        assert!(began.elapsed() < Duration::from_secs(5), "no local tier");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+        guilds.stats().hits_local > before
+    })
+    .await;
     // Read-through and write-through are checked.
     let lacks = Cache::<u64, u64>::builder(&ns, "guild_config")
         .strategy(&table)

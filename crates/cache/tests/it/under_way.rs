@@ -9,6 +9,7 @@ use russet_testkit::Shared;
 use tokio::sync::Notify;
 
 use super::lease::{LONG, SOON, gated, lease_of, marked, processes, waits};
+use super::until;
 
 /// Whatever invalidates while a load runs, in whichever process: what the load brings is served to those who called before, to
 /// nobody else, and not from Redis.
@@ -87,9 +88,7 @@ async fn an_invalidation_wins_over_a_load_that_nobody_waits_for() {
         for (key, way) in ["tag", "clear", "remove", "matching"].iter().enumerate() {
             let key = key as u64;
             users.insert(&key, 1).tag("t").await.unwrap();
-            while users.get(&key).await.unwrap().is_some() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            until("stale", async || users.get(&key).await.unwrap().is_none()).await;
             let (gate, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
             let (opened, begins) = (gate.clone(), begun.clone());
             let load = move |_: Cx<u64>| async move {
@@ -110,14 +109,10 @@ async fn an_invalidation_wins_over_a_load_that_nobody_waits_for() {
             let late = waits(&users, key, &loads);
             gate.notify_one();
             assert_eq!(late.await.unwrap(), 1_000, "{way} soft: {soft}");
-            let began = Instant::now();
-            while users.stats().loads < before + 2 {
-                assert!(
-                    began.elapsed() < SOON,
-                    "the load in the background never ends"
-                );
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            until("the load in the background ends", async || {
+                users.stats().loads >= before + 2
+            })
+            .await;
             assert_ne!(users.get(&key).await.unwrap().as_deref(), Some(&2), "{way}");
             assert_ne!(users.get(&key).await.unwrap().as_deref(), Some(&1), "{way}");
         }

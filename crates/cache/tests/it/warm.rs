@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use russet_cache::{Builder, Cache, Redis, Warmed};
 use russet_testkit::{Server, Shared};
+use tokio::sync::{Barrier, Notify};
 
-use super::lease::{LONG, SOON};
+use super::lease::SOON;
 use super::read_through::Database;
-use super::{calls, namespace};
+use super::{calls, namespace, until};
 
 fn users(ns: &russet_cache::Namespace) -> Builder<u64, String> {
     Cache::builder(ns, "users")
@@ -73,19 +74,21 @@ async fn a_loader_of_many_is_called_for_128_at_a_time() {
 async fn no_more_loads_run_at_once_than_are_asked_for() {
     for at_once in [1, 3] {
         let [running, most] = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
+        // So many do run at once: none ends before they all have begun.
+        let all = Arc::new(Barrier::new(at_once as usize));
         let (now, seen) = (running.clone(), most.clone());
         let users = users(&namespace().await).loader(move |id, _| {
-            let (now, seen) = (now.clone(), seen.clone());
+            let (now, seen, all) = (now.clone(), seen.clone(), all.clone());
             async move {
                 seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                all.wait().await;
                 now.fetch_sub(1, Ordering::SeqCst);
                 Ok::<_, std::io::Error>(format!("user {id}"))
             }
         });
         let users = users.build().unwrap();
         users
-            .warm(0..20)
+            .warm(0..21)
             .concurrency(at_once as usize)
             .await
             .unwrap();
@@ -117,42 +120,44 @@ async fn who_asks_meanwhile_waits_for_its_own_load() {
     let users = users.build().unwrap();
     let warming = tokio::spawn(users.warm(0..100).concurrency(1).into_future());
     let began = Instant::now();
-    while users.stats().load_errors == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("begun", async || users.stats().load_errors > 0).await;
     assert_eq!(users.load(&99).await.unwrap().unwrap().as_str(), "user 99");
     warming.abort();
     assert_eq!(users.load(&98).await.unwrap().unwrap().as_str(), "user 98");
     assert!(began.elapsed() < SOON);
 }
 
-/// Several processes that warm the same keys load each once, whichever loader they have.
+/// What one process is loading, many at once, others leave to it and do not wait for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_share_the_loads_of_many() {
     let shared = Shared::get();
     let product = shared.namespace();
-    let loaded = Arc::new(AtomicU32::new(0));
-    let mut warming = tokio::task::JoinSet::new();
-    for _ in 0..5 {
+    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let build = async || {
         let redis = Redis::connect(shared.url()).await.unwrap();
-        let loaded = loaded.clone();
+        let (begun, gate) = (begun.clone(), gate.clone());
         let users = users(&redis.namespace(&product).unwrap()).bulk_loader(move |ids, _| {
-            loaded.fetch_add(u32::try_from(ids.len()).unwrap(), Ordering::SeqCst);
+            let (begun, gate) = (begun.clone(), gate.clone());
             async move {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                begun.notify_one();
+                gate.notified().await;
                 Ok::<_, std::io::Error>(ids.into_iter().map(|id| (id, format!("user {id}"))))
             }
         });
-        let users = users.build().unwrap();
-        warming.spawn(async move { users.warm(0..100).await.unwrap() });
+        users.build().unwrap()
+    };
+    let first = tokio::spawn(build().await.warm(0..100).into_future());
+    begun.notified().await;
+    for _ in 0..3 {
+        let warmed = build().await.warm(0..100).await.unwrap();
+        assert_eq!(counted(warmed), [100, 100, 0, 0, 0, 0]);
     }
-    while let Some(warmed) = warming.join_next().await {
-        let warmed = warmed.unwrap();
-        assert_eq!((warmed.done(), warmed.failed), (100, 0), "{warmed:?}");
-    }
-    assert_eq!(loaded.load(Ordering::SeqCst), 100);
+    gate.notify_one();
+    let warmed = first.await.unwrap().unwrap();
+    assert_eq!(counted(warmed), [100, 0, 100, 0, 0, 0]);
 }
 
+/// Several processes that warm the same keys load each once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_share_the_loads() {
     let shared = Shared::get();
@@ -188,12 +193,7 @@ async fn on_an_interval_nothing_ends_in_between() {
         all.push(users);
     }
     let began = Instant::now();
-    while database.reads() < 10 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    while all[0].get(&9).await.unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("warm", async || all[0].get(&9).await.unwrap().is_some()).await;
     let warm = Instant::now();
     while warm.elapsed() < Duration::from_secs(2) {
         assert!(
@@ -211,10 +211,7 @@ async fn on_an_interval_nothing_ends_in_between() {
         database.reads()
     );
     drop(warming);
-    while all[0].get(&9).await.unwrap().is_some() {
-        assert!(warm.elapsed() < SOON, "it goes on");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("over", async || all[0].get(&9).await.unwrap().is_none()).await;
 }
 
 /// What a process has read most is what the next one begins with.
@@ -306,10 +303,6 @@ async fn while_redis_is_away_nothing_is_loaded() {
     let warming = users.warm(0..10).every(Duration::from_millis(10)).unwrap();
     assert_eq!(database.reads(), before);
     server.restart();
-    let began = Instant::now();
-    while database.reads() < before + 10 {
-        assert!(began.elapsed() < LONG, "never again");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("loaded", async || database.reads() >= before + 10).await;
     drop(warming);
 }

@@ -63,7 +63,10 @@ pub(crate) async fn walk(guide: &mut Guide, ns: &Namespace, url: &str, product: 
     );
 
     here.insert(&1, User::new("Eve")).ttl(SHORT).await?;
-    tokio::time::sleep(SHORT).await;
+    let inserted = Instant::now();
+    while here.get(&1).await?.is_some() && inserted.elapsed() < SOON {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let asked = Instant::now();
     let slow = |_| async {
         tokio::time::sleep(SHORT).await;
