@@ -257,11 +257,14 @@ impl Server {
 
     /// Whether this is a replica that is connected to its primary and up to date.
     #[must_use]
-    #[track_caller]
     pub fn follows(&self) -> bool {
-        let info = self.info("replication");
-        info.get("master_link_status")
-            .is_some_and(|link| link == "up")
+        let connection = self.connection_within(DEADLINE);
+        let info = connection.and_then(|mut on| on.command(&["INFO", "replication"]));
+        // Who makes it a replica cuts its connections; it does not follow yet then.
+        info.is_ok_and(|info| {
+            info.as_str()
+                .is_some_and(|info| info.contains("master_link_status:up"))
+        })
     }
 
     /// Removes every key of every database.
