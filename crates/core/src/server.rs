@@ -22,6 +22,15 @@ use crate::server_info::ServerInfo;
 #[derive(Clone)]
 pub struct Server(Arc<Lanes>);
 
+/// The same server, database and user of the same handle.
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Server {}
+
 impl Server {
     pub(crate) fn new(lanes: &Arc<Lanes>) -> Self {
         Server(lanes.clone())

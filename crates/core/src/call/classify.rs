@@ -38,7 +38,7 @@ fn answer(name: &str, text: String) -> Error {
         "NOAUTH" | "WRONGPASS" => ErrorKind::Auth,
         "NOPERM" => ErrorKind::Permission,
         "LOADING" => ErrorKind::Loading,
-        "READONLY" | "MASTERDOWN" | "NOREPLICAS" => ErrorKind::ReadOnly,
+        "READONLY" | "MASTERDOWN" | "NOREPLICAS" | "MISCONF" => ErrorKind::ReadOnly,
         "OOM" => ErrorKind::OutOfMemory,
         "BUSY" => ErrorKind::Busy,
         "NOSCRIPT" => ErrorKind::NoScript,

@@ -20,7 +20,7 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The server is loading its data and refused the command.
     Loading,
-    /// The server is a replica, or has too few replicas, and refused the write.
+    /// The server is a replica, has too few replicas or cannot save to its disk, and refused the write.
     ReadOnly,
     /// The server is out of memory (`maxmemory` under `noeviction`) and refused the write.
     OutOfMemory,

@@ -95,7 +95,11 @@ impl<'a> PartWriter<'a> {
         }
         let mut clean = 0;
         for (at, c) in text.char_indices() {
-            if c == '%' || name::is_reserved(c) {
+            let is_escaped = match u8::try_from(c) {
+                Ok(byte) if byte.is_ascii() => !PLAIN[usize::from(byte)],
+                _ => name::is_reserved(c),
+            };
+            if is_escaped {
                 self.out.push_str(&text[clean..at]);
                 let mut utf8 = [0; 4];
                 for byte in c.encode_utf8(&mut utf8).bytes() {
