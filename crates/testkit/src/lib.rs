@@ -8,6 +8,7 @@
 
 mod builder;
 mod cluster;
+mod dropped;
 mod name;
 mod rights;
 mod sentinels;
@@ -36,6 +37,7 @@ mod watchdog;
 
 pub use crate::builder::Builder;
 pub use crate::cluster::{Cluster, ClusterBuilder, Migration};
+pub use crate::dropped::dropped_after;
 pub use crate::error::StartError;
 pub use crate::name::unique_name;
 pub use crate::sentinels::Sentinels;

@@ -1,31 +1,16 @@
 //! Calls that are dropped at each of their await points: nobody waits for who is not there, and nothing old comes back.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Counters, Cx, Loaded, Pace, Redis};
-use russet_testkit::Shared;
+use russet_testkit::{Shared, dropped_after};
 
 use super::lease::{LONG, SOON, Users};
 
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Polls a future so many times more than once, and drops it; whether it was done by then.
-async fn dropped_after(mut polls: usize, call: Call) -> bool {
-    let mut call = pin!(call);
-    std::future::poll_fn(|cx| match call.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(true),
-        Poll::Pending if polls == 0 => Poll::Ready(false),
-        Poll::Pending => {
-            polls -= 1;
-            Poll::Pending
-        }
-    })
-    .await
-}
 
 /// Two processes with local tiers and leases that nobody would wait out.
 async fn processes() -> [Users; 2] {
