@@ -99,7 +99,7 @@ enum Command {
     },
     /// Measure a concern against its rivals and the physical limit
     Bench {
-        /// What to measure: `core` or `cache`
+        /// What to measure: `core`, `cache` or `ratelimit`
         concern: Option<String>,
         /// Only the scenarios whose id holds this, such as `get_256`
         only: Option<String>,

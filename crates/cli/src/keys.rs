@@ -11,7 +11,11 @@ use russet_keyspace::{Acl, Catalogue, KeySpec, Prefix};
 use crate::Error;
 
 /// What the crates of Russet write.
-const OWN: &[&[KeySpec]] = &[russet_core::KEYS, russet_cache::KEYS];
+const OWN: &[&[KeySpec]] = &[
+    russet_core::KEYS,
+    russet_cache::KEYS,
+    russet_ratelimit::KEYS,
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

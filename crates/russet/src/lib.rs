@@ -7,3 +7,5 @@ pub use russet_core as core;
 pub use russet_core::{BuildError, Error, ErrorKind, Namespace, Redis};
 #[cfg(feature = "keyspace")]
 pub use russet_keyspace as keyspace;
+#[cfg(feature = "ratelimit")]
+pub use russet_ratelimit as ratelimit;

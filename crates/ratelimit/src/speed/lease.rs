@@ -1,0 +1,355 @@
+//! What this process has fetched ahead, to spend without asking.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use russet_core::{BuildError, BuildErrorKind, Key};
+
+use super::Subjects;
+use crate::policy::Policy;
+use crate::rules::Rules;
+use crate::wire::{Answer, Kind};
+
+/// Nothing is held for longer, so that what a process does not spend others soon can.
+const LONGEST: Duration = Duration::from_secs(1);
+/// How many subjects a process holds leases of at most.
+const SUBJECTS: usize = 10_000;
+/// What is given back comes so much later than it was counted at most, or a little.
+const LATE: Duration = Duration::from_millis(100);
+/// No more than this part of what is left is fetched ahead: near the limit nothing is.
+const PART_OF_REST: u64 = 8;
+
+/// What this process has fetched ahead of its subjects.
+pub(crate) struct Leases {
+    /// How much is fetched ahead at most.
+    most: u64,
+    held: Subjects<Lease>,
+}
+
+/// What this process holds of one subject: charged in Redis, and not spent yet.
+///
+/// It dies with the sub-window that it was charged in, timed from before it was asked for, so that everything is spent in the
+/// sub-window in which it counts. What a bucket is charged leaks from then on, so whoever spends it later may find others in its
+/// place: therefore buckets of limiters with leases are smaller by what flows in during a lease.
+pub(crate) struct Lease {
+    pub(crate) rules: Arc<Rules>,
+    held: Mutex<Held>,
+    /// Whoever fetches more; the others meanwhile ask for themselves.
+    pub(crate) refill: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    left: u64,
+    dies: Instant,
+    /// What Redis said last.
+    answer: Option<Answer>,
+    /// Spent since then, and when that was.
+    spent: u64,
+    since: Instant,
+    /// When the oldest of what is left was asked for.
+    asked: Instant,
+    /// How often it was ended from outside: what was asked before is not held after.
+    ended: u64,
+    /// Whether somebody gives back what is left when it dies.
+    is_watched: bool,
+}
+
+/// What became of a lease.
+pub(crate) struct Granted {
+    pub(crate) told: Answer,
+    /// Whether nobody watches it yet.
+    pub(crate) is_first: bool,
+    /// What cannot be spent any more.
+    pub(crate) back: Back,
+}
+
+/// What is given back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Back {
+    pub(crate) cost: u64,
+    /// On the server's clock; 0 where it is given back whenever it comes.
+    pub(crate) counts_until: u64,
+}
+
+/// How long what was charged may be spent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Life {
+    /// Until a sub-window of so many microseconds ends.
+    SubWindow(u64),
+    /// Until the window ends, after which nothing counts.
+    Window,
+    /// So many microseconds, in which a bucket leaks so many tokens at most.
+    For { micros: u64, tokens: u64 },
+}
+
+impl Leases {
+    pub(crate) fn new(most: u64) -> Self {
+        Leases {
+            most,
+            held: super::subjects(SUBJECTS),
+        }
+    }
+
+    pub(crate) fn of(&self, key: &Key, rules: &Arc<Rules>) -> Arc<Lease> {
+        if let Some(lease) = self
+            .held
+            .get(key)
+            .filter(|lease| Arc::ptr_eq(&lease.rules, rules))
+        {
+            return lease;
+        }
+        let lease = Arc::new(Lease::new(rules.clone()));
+        self.held.insert(key.clone(), lease.clone());
+        lease
+    }
+
+    /// What a call of this cost asks for, and how much of that it is itself.
+    pub(crate) fn wanted(&self, lease: &Lease, cost: u64, life: Life) -> u64 {
+        let held = lease.lock();
+        let Some(answer) = held.answer else {
+            return cost;
+        };
+        let passed = held.since.elapsed().max(Duration::from_millis(10));
+        let ahead = micros(life.of(&answer).min(LONGEST));
+        // As much as was spent in the same time lately.
+        let rate = u128::from(held.spent) * u128::from(ahead) / u128::from(micros(passed));
+        let rest = answer.limit.saturating_sub(answer.current) / PART_OF_REST;
+        cost + u64::try_from(rate)
+            .unwrap_or(u64::MAX)
+            .min(self.most)
+            .min(rest)
+    }
+
+    /// Whatever is held of a subject, or is just being fetched, is not spent any more; what is left of it.
+    pub(crate) fn end(&self, key: &Key, life: Life) -> Option<Back> {
+        let lease = self.held.get(key)?;
+        lease.lock().ended += 1;
+        Some(lease.end(life)).filter(|back| back.cost > 0)
+    }
+
+    /// All leases that there are, with their subjects.
+    pub(crate) fn all(&self) -> Vec<(Key, Arc<Lease>)> {
+        self.held.iter().collect()
+    }
+}
+
+impl Lease {
+    fn new(rules: Arc<Rules>) -> Self {
+        let now = Instant::now();
+        Lease {
+            rules,
+            held: Mutex::new(Held {
+                left: 0,
+                dies: now,
+                answer: None,
+                spent: 0,
+                since: now,
+                asked: now,
+                ended: 0,
+                is_watched: false,
+            }),
+            refill: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Spends of what is held, if there is enough and it lives.
+    pub(crate) fn spend(&self, cost: u64) -> Option<Answer> {
+        let mut held = self.lock();
+        let answer = held.answer?;
+        if held.left < cost {
+            return None;
+        }
+        let now = Instant::now();
+        if now >= held.dies {
+            return None;
+        }
+        held.left -= cost;
+        held.spent = held.spent.saturating_add(cost);
+        let passed = micros(now.saturating_duration_since(held.since));
+        Some(Answer {
+            // What is held is counted, and not spent.
+            current: answer.current.saturating_sub(held.left),
+            charged: i64::try_from(cost).unwrap_or(i64::MAX),
+            idle: answer.idle.saturating_sub(passed),
+            now: answer.now.saturating_add(passed),
+            ..answer
+        })
+    }
+
+    /// How often it was ended from outside so far.
+    pub(crate) fn ended(&self) -> u64 {
+        self.lock().ended
+    }
+
+    /// Takes what Redis granted to one who asked at this time, when it had been ended so often, and spends this much of it.
+    pub(crate) fn granted(
+        &self,
+        answer: Answer,
+        cost: u64,
+        asked: Instant,
+        ended: u64,
+        life: Life,
+    ) -> Granted {
+        let mut held = self.lock();
+        let granted = u64::try_from(answer.charged).unwrap_or(0);
+        let rest = granted.saturating_sub(cost);
+        let told = |left: u64| Answer {
+            // What is held is counted, and not spent.
+            current: answer.current.saturating_sub(left),
+            charged: i64::try_from(cost).unwrap_or(i64::MAX),
+            ..answer
+        };
+        // Of a subject of which there is more to know its own policy may be another one.
+        if held.ended != ended || answer.is_marked {
+            held.answer = None;
+            return Granted {
+                told: told(0),
+                is_first: false,
+                back: self.returned(rest, asked, Some(&answer), life),
+            };
+        }
+        let now = Instant::now();
+        let dies = asked + life.of(&answer).min(LONGEST);
+        let dead = if now >= held.dies {
+            std::mem::take(&mut held.left)
+        } else {
+            0
+        };
+        let back = self.returned(dead, held.asked, held.answer.as_ref(), life);
+        // What was left lives no longer for it.
+        (held.dies, held.asked) = match held.left {
+            0 => (dies, asked),
+            _ => (dies.min(held.dies), held.asked),
+        };
+        held.left += rest;
+        (held.spent, held.since) = (cost, asked);
+        held.answer = Some(answer);
+        let is_first = held.left > 0 && !held.is_watched;
+        held.is_watched |= is_first;
+        Granted {
+            told: told(held.left),
+            is_first,
+            back,
+        }
+    }
+
+    /// What is given back of what was not spent, and until when it counts.
+    ///
+    /// What a bucket was charged has leaked meanwhile, as if it had been spent when it was fetched: just the rest is given back.
+    fn returned(&self, left: u64, asked: Instant, answer: Option<&Answer>, life: Life) -> Back {
+        let leaked = match life {
+            Life::For {
+                micros: lasts,
+                tokens,
+            } => {
+                let passed = u128::from(micros(asked.elapsed() + LATE));
+                u64::try_from(passed * u128::from(tokens) / u128::from(lasts.max(1)) + 1)
+                    .unwrap_or(u64::MAX)
+            }
+            Life::SubWindow(_) | Life::Window => 0,
+        };
+        Back {
+            cost: left.saturating_sub(leaked),
+            counts_until: match life {
+                Life::For { .. } => 0,
+                Life::SubWindow(_) | Life::Window => answer.map_or(1, Answer::counts_until),
+            },
+        }
+    }
+
+    /// When it dies; nothing if nothing is left to watch.
+    pub(crate) fn dies(&self) -> Option<Instant> {
+        let mut held = self.lock();
+        if held.left == 0 {
+            held.is_watched = false;
+            return None;
+        }
+        Some(held.dies)
+    }
+
+    /// What is left, which nobody can spend any more.
+    pub(crate) fn end(&self, life: Life) -> Back {
+        let (left, asked, answer) = {
+            let mut held = self.lock();
+            (std::mem::take(&mut held.left), held.asked, held.answer)
+        };
+        self.returned(left, asked, answer.as_ref(), life)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Nothing under this lock panics.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Life {
+    /// How long what Redis has just granted lives on its clock.
+    fn of(self, answer: &Answer) -> Duration {
+        Duration::from_micros(match self {
+            Life::SubWindow(width) => width - answer.now % width,
+            Life::Window => answer.idle,
+            Life::For { micros, .. } => micros,
+        })
+    }
+
+    /// How long what these rules charge may be spent: as long as by each of them.
+    pub(crate) fn under(rules: &Rules) -> Result<Self, BuildError> {
+        let wrong = |message: String| Err(BuildError::new(BuildErrorKind::Limit, message));
+        let mut policies = rules.policies();
+        let policy = match (policies.next(), policies.len()) {
+            (Some(policy), 0) => policy,
+            // Nothing is decided by none.
+            (None, _) => return Ok(Life::Window),
+            (Some(_), _) => return wrong("leases are for limiters with one policy".to_owned()),
+        };
+        match policy.kind() {
+            Kind::SlidingWindow => Ok(Life::SubWindow(policy.sub_window())),
+            Kind::FixedWindow | Kind::Calendar => Ok(Life::Window),
+            Kind::TokenBucket => Ok(lease_of(policy)),
+            Kind::SlidingLog | Kind::Cooldown => wrong(format!(
+                "a {} has no leases: it goes by the time of each call",
+                policy.kind().name()
+            )),
+        }
+    }
+}
+
+/// A bucket is made smaller by this part, and what flows in meanwhile is how long its leases last.
+const PART_OF_BUCKET: u64 = 20;
+
+/// The bucket of a limiter with leases: smaller by what flows in while one lasts.
+pub(crate) fn smaller(policy: Policy) -> Result<Policy, BuildError> {
+    if policy.kind() != Kind::TokenBucket {
+        return Ok(policy);
+    }
+    let burst = policy.limit();
+    match burst - burst.div_ceil(PART_OF_BUCKET) {
+        0 => Err(BuildError::new(
+            BuildErrorKind::Limit,
+            "a bucket with leases has a burst of at least 2".to_owned(),
+        )),
+        less => Ok(policy.burst(less)),
+    }
+}
+
+/// How long the part by which [`smaller`] made it takes to flow in, at least.
+fn lease_of(policy: &Policy) -> Life {
+    let (burst, fills) = policy.as_bucket();
+    // What was taken away is a nineteenth, or more, of what is left.
+    Life::For {
+        micros: micros(fills) / (PART_OF_BUCKET - 1),
+        tokens: burst.div_ceil(PART_OF_BUCKET - 1),
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Leases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leases({} subjects)", self.held.len())
+    }
+}

@@ -1,0 +1,92 @@
+//! Who was let through and who was not.
+
+use std::time::Duration;
+
+use russet_ratelimit::{Limiter, Limits, Policy};
+use russet_testkit::Server;
+
+use crate::{HOUR, MINUTE, SECOND, on};
+
+#[tokio::test]
+async fn processes_report_together() {
+    let server = Server::start();
+    let ns = on(&server).await;
+    let build = || {
+        Limiter::builder(&ns, "api")
+            .deadline(SECOND)
+            .policy(Policy::fixed_window(100, HOUR))
+            .policy(Policy::sliding_window(1_000, HOUR))
+            .limits(Limits::new().with("GET /", Policy::fixed_window(1, HOUR).named("root")))
+            .analytics(HOUR)
+            .build()
+            .unwrap()
+    };
+    let processes = [build(), build()];
+    for turn in 0..1_000 {
+        let api = &processes[turn % 2];
+        let _ = api
+            .check(if turn % 4 == 0 { "a:b" } else { "c" })
+            .await
+            .unwrap();
+        if turn < 200 {
+            let _ = api.operation("GET /").check("c").await.unwrap();
+        }
+    }
+    processes[0].block("d", MINUTE).await.unwrap();
+    let _ = processes[0].check("d").await.unwrap();
+    for process in &processes {
+        process.tell_analytics().await.unwrap();
+        process.tell_analytics().await.unwrap();
+    }
+    // A minute may end meanwhile.
+    let report = processes[1].report(2, 2).await.unwrap();
+    let sum = |count: &dyn Fn(&russet_ratelimit::Minute) -> u64| {
+        report.minutes.iter().map(count).sum::<u64>()
+    };
+    assert_eq!(sum(&|minute| minute.allowed), 201);
+    assert_eq!(sum(&|minute| minute.blocked), 1);
+    let denied = sum(&|minute| minute.denied.values().sum());
+    assert!(
+        (995..=999).contains(&denied),
+        "but for what is lost by rounding: {report:?}"
+    );
+    assert!(
+        sum(&|minute| *minute.denied.get("root").unwrap_or(&0)) > 100,
+        "{report:?}"
+    );
+    let names: Vec<&str> = report
+        .most_denied
+        .iter()
+        .map(|(subject, _)| &**subject)
+        .collect();
+    assert_eq!(names.len(), 2, "{report:?}");
+    assert!(names.contains(&"c"), "{report:?}");
+    for key in server.command(&["KEYS", "*%*"]).as_array().unwrap() {
+        assert!(
+            server
+                .command(&["PTTL", key.as_str().unwrap()])
+                .as_int()
+                .unwrap()
+                > 0
+        );
+    }
+    // What cannot be told is told the next time.
+    let _ = processes[0].check("e").await.unwrap();
+    server.pause();
+    assert!(processes[0].tell_analytics().await.is_err());
+    server.resume();
+    crate::until("it is told the next time", async || {
+        processes[0].tell_analytics().await.is_ok()
+    })
+    .await;
+    let report = processes[1].report(2, 2).await.unwrap();
+    // Whether what was sent while it was paused was told too nobody can know; it is not told twice.
+    let allowed: u64 = report.minutes.iter().map(|minute| minute.allowed).sum();
+    assert!((201..=202).contains(&allowed), "{report:?}");
+    assert!(
+        Limiter::builder(&ns, "x")
+            .analytics(Duration::from_secs(1))
+            .build()
+            .is_err()
+    );
+}

@@ -1,0 +1,75 @@
+//! The limiter against real servers.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod accuracy;
+mod analytics;
+mod as_meant;
+mod clocked;
+mod dropped;
+mod exact;
+mod failover;
+mod faults;
+#[cfg(feature = "axum")]
+mod http;
+mod joint;
+mod leases;
+mod limits;
+mod memory;
+mod model;
+mod operations;
+mod permits;
+mod short;
+
+use std::time::Duration;
+
+use russet_ratelimit::{Namespace, Redis};
+use russet_testkit::{Server, Shared};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A namespace of this test's own on the shared server.
+async fn namespace() -> Namespace {
+    let shared = Shared::get();
+    let redis = Redis::connect(shared.url())
+        .await
+        .expect("the shared server answers");
+    redis
+        .namespace(shared.namespace())
+        .expect("testkit makes valid names")
+}
+
+/// A namespace on a server of the test's own.
+async fn on(server: &Server) -> Namespace {
+    let redis = Redis::connect(&server.url()).await.expect("it answers");
+    redis.namespace("shop").expect("a valid name")
+}
+
+/// A limiter whose decisions are Redis', however busy this machine is.
+fn patient(ns: &Namespace, name: &str) -> russet_ratelimit::Builder {
+    russet_ratelimit::Limiter::builder(ns, name).deadline(10 * SECOND)
+}
+
+/// A size: full in the proof tier, reduced otherwise.
+fn size(full: u64, reduced: u64) -> u64 {
+    if std::env::var_os("RUSSET_PROOF").is_some() {
+        full
+    } else {
+        reduced
+    }
+}
+
+/// Until a condition holds; it is asked again and again, for a while.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < 20 * SECOND, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
