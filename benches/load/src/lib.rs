@@ -24,7 +24,7 @@ mod zipf;
 pub use closed_loop::Measured;
 pub use scenario::{
     CONCERNS, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET,
-    TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, key, number, page, raw, sharded_key,
+    TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, key, number, page, raw, sharded_key, subject,
 };
 pub use server_stats::ServerStats;
 pub use user::User;

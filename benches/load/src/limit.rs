@@ -48,6 +48,7 @@ impl Limit {
             Kind::Hit => page(scenario, server, time),
             Kind::Insert => set(scenario, server, time),
             Kind::GetMany => mget_pages(scenario, server, time),
+            Kind::Decide | Kind::DecideWindow => decide(scenario, server, time),
             _ => get(scenario, server, time),
         }
     }
@@ -155,6 +156,41 @@ fn script(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> 
     args.push(&text);
     args.extend(std::iter::repeat_n("bucket:__rand_int__", count));
     args.extend(shared.iter().map(String::as_str));
+    #[expect(clippy::cast_precision_loss, reason = "1 or 64")]
+    benchmark(scenario, server, time, rate, &args, count as f64)
+}
+
+/// The limiter's own script, with as many keys a call; eight connections, one call at a time.
+fn decide(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let (name, kind, numbers): (_, u8, &[f64]) = match scenario.kind {
+        Kind::DecideWindow => ("sliding_window", 2, &[1e9, 1e6, 60.0, 0.0, 7.5e6]),
+        _ => ("token_bucket", 1, &[1e6, 1.0, 1.0, 1.0, 1e6]),
+    };
+    let mut scripts = russet_ratelimit::KEYS.iter().flat_map(|key| key.scripts);
+    let is_its = |script: &&&str| {
+        script.contains(&format!("kinds[{kind}] ="))
+            && script.contains("Charges subjects by one policy")
+    };
+    let script = scripts.find(is_its).ok_or("no such script")?;
+    // redis-benchmark has no arguments with zero bytes, and settings have some: the script has them.
+    let mut settings = vec![kind];
+    settings.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    let settings: String = settings.iter().map(|byte| format!("\\{byte:03}")).collect();
+    let script = format!("table.insert(ARGV, 2, '{settings}')\n{script}");
+    let hash = server.command(&["SCRIPT", "LOAD", &script]);
+    let hash = hash
+        .as_str()
+        .ok_or("SCRIPT LOAD answers no hash")?
+        .to_owned();
+    let (count, connections, rate) = match scenario.tasks {
+        1 => (1, "1", 10_000),
+        _ => (64, "8", 5_000),
+    };
+    let (keys, text) = (KEYS.to_string(), count.to_string());
+    let mut args = vec!["-c", connections, "-r", &keys, "EVALSHA", &hash, &text];
+    let key = format!("limit:{name}:__rand_int__");
+    args.extend(std::iter::repeat_n(&*key, count));
+    args.push(name);
     #[expect(clippy::cast_precision_loss, reason = "1 or 64")]
     benchmark(scenario, server, time, rate, &args, count as f64)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What `cargo xtask bench` measures.
-pub const CONCERNS: [&str; 2] = ["core", "cache"];
+pub const CONCERNS: [&str; 3] = ["core", "cache", "ratelimit"];
 
 /// How many keys there are.
 pub const KEYS: usize = 10_000;
@@ -72,12 +72,27 @@ pub enum Kind {
     Local,
     /// Read always the same value in this process's memory.
     LocalHot,
+    /// Decide by a token bucket, of 10,000 subjects; nobody is denied.
+    Decide,
+    /// The same by a sliding window, strict, of 60 sub-windows.
+    DecideWindow,
+    /// The same by both, all or nothing.
+    DecideBoth,
+    /// Decide by a token bucket of one subject.
+    DecideHot,
+    /// Decide about 1,000 subjects that are denied, 19 times of 20, and about others that are not.
+    DenyStorm,
+    /// Decide about 16 subjects, by what was fetched ahead of them.
+    Lease,
 }
 
 impl Kind {
-    /// Whether it loads what is missing. Then scripts and other commands are sent, and `INFO` cannot tell how many.
+    /// Whether it asks for something only now and then. Then scripts and other commands are sent, and `INFO` cannot tell how many.
     pub(crate) fn is_load(self) -> bool {
-        matches!(self, Kind::Miss | Kind::Herd)
+        matches!(
+            self,
+            Kind::Miss | Kind::Herd | Kind::DenyStorm | Kind::Lease
+        )
     }
 }
 
@@ -105,6 +120,12 @@ impl Scenario {
             Kind::Get | Kind::GetAlone | Kind::GetSharded | Kind::Script | Kind::ScriptAlone => {
                 "core"
             }
+            Kind::Decide
+            | Kind::DecideWindow
+            | Kind::DecideBoth
+            | Kind::DecideHot
+            | Kind::DenyStorm
+            | Kind::Lease => "ratelimit",
             Kind::Hit
             | Kind::Insert
             | Kind::Miss
@@ -133,6 +154,21 @@ impl Scenario {
             Kind::GetMany => &["russet", "limit"],
             Kind::Herd => &["russet", "cached"],
             Kind::Local | Kind::LocalHot => in_memory(),
+            // `russet-script` is the limiter's script, called without a limiter.
+            Kind::Decide if self.tasks == 1 => &[
+                "russet",
+                "russet-script",
+                "trypema",
+                "throttle-kit",
+                "zset-log",
+                "limit",
+            ],
+            Kind::Decide => &["russet", "trypema", "throttle-kit", "zset-log", "limit"],
+            Kind::DecideHot => &["russet", "trypema", "throttle-kit", "zset-log"],
+            Kind::DecideWindow => &["russet", "limit"],
+            Kind::DecideBoth => &["russet"],
+            Kind::DenyStorm => &["russet"],
+            Kind::Lease => &["russet", "trypema-hybrid"],
             // fred's cluster client hangs while slots move.
             _ if self.cluster == Some(Slots::Move) => &["russet"],
             _ if self.cluster.is_some() => &["russet", "fred"],
@@ -186,6 +222,15 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("local_t2", Kind::Local, 2, 0),
     Scenario::new("local_hot_t1", Kind::LocalHot, 1, 0),
     Scenario::new("local_hot_t2", Kind::LocalHot, 2, 0),
+    // The limiter.
+    Scenario::new("decide_1", Kind::Decide, 1, 0),
+    Scenario::new("decide_64", Kind::Decide, 64, 0),
+    Scenario::new("decide_256", Kind::Decide, 256, 0),
+    Scenario::new("window_256", Kind::DecideWindow, 256, 0),
+    Scenario::new("both_256", Kind::DecideBoth, 256, 0),
+    Scenario::new("hot_64", Kind::DecideHot, 64, 0),
+    Scenario::new("deny_storm", Kind::DenyStorm, 64, 0),
+    Scenario::new("lease", Kind::Lease, 64, 0),
 ];
 
 /// The script of [`Kind::Script`].
@@ -233,6 +278,16 @@ pub fn raw(kind: Kind, turn: usize) -> (&'static str, usize) {
         Kind::GetSharded => (sharded_key(turn), VALUE_LEN),
         Kind::Hit => (page(turn), PAGE_LEN),
         _ => (key(turn), VALUE_LEN),
+    }
+}
+
+/// The subject of a turn in the limiter's scenarios.
+pub fn subject(kind: Kind, turn: usize) -> &'static str {
+    static SUBJECTS: LazyLock<Names> = LazyLock::new(|| names("user"));
+    match kind {
+        Kind::DecideHot => SUBJECTS[0],
+        Kind::Lease => SUBJECTS[turn % 16],
+        _ => SUBJECTS[turn.wrapping_mul(7919) % SUBJECTS.len()],
     }
 }
 

@@ -40,12 +40,17 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
     Ok(vec![
         russet("russet"),
         russet("russet-raw"),
+        russet("russet-script"),
         rival("fred"),
         rival("redis-rs"),
         rival("rustis"),
         rival("cached"),
         rival("quick_cache"),
         rival("moka"),
+        rival("trypema"),
+        rival("trypema-hybrid"),
+        rival("throttle-kit"),
+        rival("zset-log"),
     ])
 }
 

@@ -1,10 +1,12 @@
 //! The rivals, measured by the same loops: `SYSTEM=… rivals SCENARIO URL MILLISECONDS`.
 
+mod limiter;
 mod memory;
 mod store;
 
 use russet_bench_load::{Kind, System, raw, worker};
 
+use crate::limiter::{ThrottleKit, Trypema, TrypemaHybrid, ZsetLog};
 use crate::memory::{Moka, QuickCache};
 use crate::store::Store;
 
@@ -38,13 +40,29 @@ fn main() {
                     .expect("the server answers"),
             )
         }),
-        Ok("cached") => worker("cached", "4.1.0", |url| async move {
-            Store::filled(&url).await
-        }),
+        Ok("cached") => worker(
+            "cached",
+            "4.1.0",
+            |url| async move { Store::filled(&url).await },
+        ),
         Ok("quick_cache") => worker("quick_cache", "0.7.0", |_| async { QuickCache::filled() }),
+        Ok("trypema") => worker("trypema", "2.2.1", |url| async move {
+            Trypema::connect(&url).await
+        }),
+        Ok("trypema-hybrid") => worker("trypema-hybrid", "2.2.1", |url| async move {
+            TrypemaHybrid::connect(&url).await
+        }),
+        Ok("throttle-kit") => worker("throttle-kit", "2.1.2", |url| async move {
+            ThrottleKit::connect(&url).await
+        }),
+        Ok("zset-log") => worker(
+            "zset-log",
+            "",
+            |url| async move { ZsetLog::connect(&url).await },
+        ),
         Ok("moka") => worker("moka", "0.12.16", |_| async { Moka::filled() }),
         _ => eprintln!(
-            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka rivals SCENARIO URL MILLISECONDS"
+            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|zset-log rivals SCENARIO URL MILLISECONDS"
         ),
     }
 }

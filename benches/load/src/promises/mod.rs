@@ -2,6 +2,7 @@
 
 mod cache;
 mod core;
+mod ratelimit;
 
 use russet_bench_load::Row;
 
@@ -9,6 +10,7 @@ pub(crate) fn check(concern: &str, rows: &[Row]) {
     println!();
     match concern {
         "cache" => cache::check(rows),
+        "ratelimit" => ratelimit::check(rows),
         _ => self::core::check(rows),
     }
 }

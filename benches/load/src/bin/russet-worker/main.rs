@@ -7,12 +7,14 @@
 mod cache;
 mod client;
 mod local;
+mod ratelimit;
 
 use russet_bench_load::{Scenario, asked};
 
 fn main() {
     match asked().map(Scenario::concern) {
         Some("cache") => cache::measure(),
+        Some("ratelimit") => ratelimit::measure(),
         _ => client::measure(),
     }
 }
