@@ -6,6 +6,7 @@ pub(crate) mod freshness;
 pub(crate) mod herd;
 pub(crate) mod keys;
 pub(crate) mod keyspace;
+pub(crate) mod limits;
 pub(crate) mod outage;
 pub(crate) mod source;
 pub(crate) mod user;
