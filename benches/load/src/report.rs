@@ -126,5 +126,5 @@ sliding windows of 60 sub-windows, `both_256` does both in one script, `hot_64` 
 each call, as many write it by hand; `limit` calls the limiter's own script with 64 keys. Of 20 calls in `deny_storm` 19 are denied, those of
 1,000 subjects; in `lease` 16 subjects are paid for in advance. Two processes of `trypema-hybrid` together let twice the limit through, and
 `trypema` has windows of 100 ms steps; the test that counts what Russet's leases let through is `crates/ratelimit/tests/it/leases.rs`.
-`limitador` is not measured: without RocksDB its last versions do not build.
+`limitador` reads a counter and counts in a second round trip, so that it is not exact; of its versions after 0.6 none builds without RocksDB.
 ";

@@ -50,6 +50,7 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
         rival("trypema"),
         rival("trypema-hybrid"),
         rival("throttle-kit"),
+        rival("limitador"),
         rival("zset-log"),
     ])
 }

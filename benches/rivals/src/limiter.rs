@@ -1,7 +1,12 @@
 //! Limiters, by limits that are never reached.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use limitador::limit::{Limit, Namespace};
+use limitador::storage::AsyncStorage;
+use limitador::storage::redis::AsyncRedisStorage;
+use limitador::{AsyncRateLimiter, AsyncRateLimiterBuilder};
 use russet_bench_load::{Kind, System, subject};
 use throttle_kit::{Quota, RateLimiter, RedisBackend};
 use trypema::hybrid::{HybridRateLimiterProvider, SyncInterval};
@@ -99,6 +104,36 @@ impl System for ThrottleKit {
     async fn operate(&self, kind: Kind, turn: usize) {
         let decision = self.0.check(subject(kind, turn)).await;
         assert!(decision.allowed);
+    }
+}
+
+/// Reads the counter, and counts in a second round trip: those who come in between are let through too.
+#[derive(Clone)]
+pub(crate) struct Limitador(Arc<AsyncRateLimiter>);
+
+impl Limitador {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let storage = AsyncRedisStorage::new(url)
+            .await
+            .expect("the server answers");
+        let storage = AsyncStorage::with_counter_storage(Box::new(storage));
+        let limiter = AsyncRateLimiterBuilder::new(storage).build();
+        let everyone: [&str; 0] = [];
+        limiter.add_limit(Limit::new("bench", 100_000_000, 60, everyone, ["subject"]));
+        Limitador(Arc::new(limiter))
+    }
+}
+
+impl System for Limitador {
+    async fn operate(&self, kind: Kind, turn: usize) {
+        let values = HashMap::from([("subject".to_owned(), subject(kind, turn).to_owned())]);
+        let namespace = Namespace::from("bench");
+        let decision = self
+            .0
+            .check_rate_limited_and_update(&namespace, &values, 1, false)
+            .await
+            .expect("a reply");
+        assert!(!decision.limited);
     }
 }
 

@@ -6,7 +6,7 @@ mod store;
 
 use russet_bench_load::{Kind, System, raw, worker};
 
-use crate::limiter::{ThrottleKit, Trypema, TrypemaHybrid, ZsetLog};
+use crate::limiter::{Limitador, ThrottleKit, Trypema, TrypemaHybrid, ZsetLog};
 use crate::memory::{Moka, QuickCache};
 use crate::store::Store;
 
@@ -55,6 +55,9 @@ fn main() {
         Ok("throttle-kit") => worker("throttle-kit", "2.1.2", |url| async move {
             ThrottleKit::connect(&url).await
         }),
+        Ok("limitador") => worker("limitador", "0.6.0", |url| async move {
+            Limitador::connect(&url).await
+        }),
         Ok("zset-log") => worker(
             "zset-log",
             "",
@@ -62,7 +65,7 @@ fn main() {
         ),
         Ok("moka") => worker("moka", "0.12.16", |_| async { Moka::filled() }),
         _ => eprintln!(
-            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|zset-log rivals SCENARIO URL MILLISECONDS"
+            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|limitador|zset-log rivals SCENARIO URL MILLISECONDS"
         ),
     }
 }

@@ -5,7 +5,7 @@ use russet_bench_load::Row;
 pub(super) fn check(rows: &[Row]) {
     let row = |scenario: &str, system: &str| super::row(rows, scenario, system);
     let say = |met: bool, what: String| super::say(met, &what);
-    let rivals = ["trypema", "throttle-kit", "zset-log"];
+    let rivals = ["trypema", "throttle-kit", "limitador", "zset-log"];
     let best = |scenario: &str| {
         let rates = rivals
             .iter()
