@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,26 +14,33 @@ use russet_core::{
 use crate::decision::{Decision, Verdict};
 use crate::keys::{TALLY, tally};
 use crate::limiter::{Inner, Limiter};
+use crate::sample::{ONE_IN, Sample};
 use crate::stats::{Counts, Stats};
 
 static TALLYING: Script = Script::new(TALLY);
 
 /// How often a process tells what it has counted.
 const EVERY: Duration = Duration::from_secs(10);
-/// One denial in so many is noted with its subject, and counts for as many.
-const SAMPLE: u64 = 16;
 /// How many subjects a process notes between two times of telling; those that come later are not.
 const NOTED: usize = 400;
 
 /// What a process has counted and not told yet.
 pub(crate) struct Tally {
     keeps: Duration,
-    /// What of the statistics was told.
-    told: tokio::sync::Mutex<Stats>,
-    /// Denials by the names of policies.
-    denied: Mutex<BTreeMap<String, u64>>,
+    told: tokio::sync::Mutex<Told>,
+    allowed: Sample,
+    denied: Sample,
+    would_deny: Sample,
+    /// Subjects of denials.
     noted: Mutex<HashMap<Key, u64>>,
-    turn: AtomicU64,
+}
+
+/// What was told.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    stats: Stats,
+    /// How many calls were told by policies: allowed, denied, and those that would have been.
+    shared: [u64; 3],
 }
 
 /// What was decided lately, by all processes; see [`Limiter::report`](crate::Limiter::report).
@@ -58,8 +65,12 @@ pub struct Minute {
     pub blocked: u64,
     /// Calls decided without Redis, because it was away.
     pub degraded: u64,
+    /// Of those that were let through, how many by each policy; a call by several policies counts for each.
+    pub allowed_by: BTreeMap<String, u64>,
     /// Calls that were denied, by the names of the policies that did.
     pub denied: BTreeMap<String, u64>,
+    /// Calls that a [watching](crate::Policy::shadow) policy would have denied, by its name.
+    pub would_deny: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -67,36 +78,37 @@ impl Tally {
         Tally {
             keeps,
             told: tokio::sync::Mutex::default(),
-            denied: Mutex::default(),
+            allowed: Sample::default(),
+            denied: Sample::default(),
+            would_deny: Sample::default(),
             noted: Mutex::default(),
-            turn: AtomicU64::new(0),
         }
     }
 
-    /// Notes a denial, of one call in so many.
+    /// Notes a few of all calls.
     pub(crate) fn decided(&self, key: &Key, decision: &Decision) {
-        if !matches!(decision.verdict(), Verdict::Denied | Verdict::Blocked) {
-            return;
-        }
-        if !self
-            .turn
-            .fetch_add(1, Ordering::Relaxed)
-            .is_multiple_of(SAMPLE)
-        {
-            return;
-        }
-        if let Some(policy) = decision.denied_by() {
-            let mut denied = lock(&self.denied);
-            match denied.get_mut(policy) {
-                Some(count) => *count += SAMPLE,
-                None => drop(denied.insert(policy.to_owned(), SAMPLE)),
+        let would_deny = decision.would_deny();
+        match decision.verdict() {
+            Verdict::Allowed if self.allowed.is_due() => {
+                let policies = decision.policies();
+                self.allowed
+                    .note(policies.filter(|policy| Some(*policy) != would_deny));
             }
+            Verdict::Denied | Verdict::Blocked if self.denied.is_due() => {
+                if let Some(policy) = decision.denied_by() {
+                    self.denied.note(iter::once(policy));
+                }
+                let mut noted = lock(&self.noted);
+                if let Some(count) = noted.get_mut(key) {
+                    *count += ONE_IN;
+                } else if noted.len() < NOTED {
+                    noted.insert(key.clone(), ONE_IN);
+                }
+            }
+            _ => {}
         }
-        let mut noted = lock(&self.noted);
-        if let Some(count) = noted.get_mut(key) {
-            *count += SAMPLE;
-        } else if noted.len() < NOTED {
-            noted.insert(key.clone(), SAMPLE);
+        if would_deny.is_some() && self.would_deny.is_due() {
+            self.would_deny.note(would_deny.into_iter());
         }
     }
 
@@ -109,35 +121,39 @@ impl Tally {
     ) -> Result<(), Error> {
         let mut told = self.told.lock().await;
         let now = counts.stats();
-        // What was sampled says how the denials are shared; how many there were is known. Those whose policies nobody has noted are told when
-        // one has.
-        let shares = lock(&self.denied).clone();
         let noted: Vec<(Key, u64)> = lock(&self.noted).drain().collect();
-        let all = now.denied.saturating_sub(told.denied);
-        let sampled: u64 = shares.values().sum();
-        let share = |count: u64| {
-            u64::try_from(u128::from(all) * u128::from(count) / u128::from(sampled.max(1)))
-                .unwrap_or(all)
-        };
         let mut counts = vec![
             (
                 "allowed".to_owned(),
-                now.allowed.saturating_sub(told.allowed),
+                now.allowed.saturating_sub(told.stats.allowed),
             ),
             (
                 "blocked".to_owned(),
-                now.blocked.saturating_sub(told.blocked),
+                now.blocked.saturating_sub(told.stats.blocked),
             ),
             (
                 "degraded".to_owned(),
-                now.degraded.saturating_sub(told.degraded),
+                now.degraded.saturating_sub(told.stats.degraded),
             ),
         ];
-        counts.extend(
-            shares
-                .iter()
-                .map(|(policy, count)| (format!("denied:{policy}"), share(*count))),
-        );
+        // How many there were is known; how they are shared among policies a few of them say. Where none was noted they are told when one has been.
+        let kinds = [
+            ("allowed", &self.allowed, now.allowed),
+            ("denied", &self.denied, now.denied),
+            ("would_deny", &self.would_deny, now.would_deny),
+        ];
+        let mut shared = told.shared;
+        let mut taken = Vec::with_capacity(kinds.len());
+        for ((name, sample, total), shared) in kinds.into_iter().zip(&mut shared) {
+            let Some(few) = sample.take() else {
+                continue;
+            };
+            let all = total.saturating_sub(*shared);
+            let shares = few.shares(all);
+            counts.extend(shares.map(|(policy, share)| (format!("{name}:{policy}"), share)));
+            *shared = total;
+            taken.push((sample, few));
+        }
         counts.retain(|(_, count)| *count > 0);
         if counts.is_empty() {
             return Ok(());
@@ -156,8 +172,7 @@ impl Tally {
             args.push(Bytes::copy_from_slice(subject_in(stem, key)));
         }
         // Whether it was told is not known of a reply that was lost; then it is not told twice.
-        let denied = told.denied + shares.values().map(|count| share(*count)).sum::<u64>();
-        let before = std::mem::replace(&mut *told, Stats { denied, ..now });
+        let before = std::mem::replace(&mut *told, Told { stats: now, shared });
         let telling = lane.script::<u64>(&TALLYING, &keys, args, Sending::AtMostOnce);
         let result = Box::pin(telling).await;
         if result
@@ -165,14 +180,9 @@ impl Tally {
             .is_err_and(|error| !error.may_have_executed())
         {
             *told = before;
-        } else {
-            let mut denied = lock(&self.denied);
-            for (policy, count) in shares {
-                if let Some(left) = denied.get_mut(&policy) {
-                    *left = left.saturating_sub(count);
-                }
+            for (sample, few) in taken {
+                sample.put_back(few);
             }
-            denied.retain(|_, count| *count > 0);
         }
         result.map(drop)
     }
@@ -190,8 +200,8 @@ impl Inner {
 
 impl Limiter {
     /// What all processes have decided in the last minutes, this one's own clock says which, up to so many of the subjects that were denied
-    /// most: of limiters with [`analytics`](Builder::analytics). Each process tells what it has counted every ten seconds; how denials are
-    /// shared among policies, and whose they were, is told by one in sixteen of them. Two commands a minute, those of an hour at the same time.
+    /// most: of limiters with [`analytics`](Builder::analytics). Each process tells what it has counted every ten seconds; how calls
+    /// are shared among policies, and whose the denied ones were, is told by one in sixteen of them. Two commands a minute, those of an hour at the same time.
     ///
     /// # Errors
     /// As [`record`](Limiter::record).
@@ -209,9 +219,12 @@ impl Limiter {
     /// As [`record`](Limiter::record).
     ///
     /// # Cancel safety
-    /// A dropped call may have told it, and it is told again then.
+    /// What a dropped call was about to tell is told all the same.
     pub async fn tell_analytics(&self) -> Result<(), Error> {
-        self.inner.tell().await
+        let inner = self.inner.clone();
+        let telling = tokio::spawn(async move { inner.tell().await });
+        // Otherwise the runtime ends.
+        telling.await.unwrap_or(Ok(()))
     }
 }
 
@@ -255,20 +268,25 @@ async fn report(lane: &Lane, stem: &Stem, minutes: u64, most: usize) -> Result<R
     }
     let mut report = Report::default();
     let mut subjects: HashMap<String, u64> = HashMap::new();
-    for (minute, mut counts, denied) in all {
+    for (minute, counts, denied) in all {
         if counts.is_empty() {
             continue;
         }
-        let mut count = |name: &str| counts.remove(name).unwrap_or(0);
+        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+        let by = |prefix: &str| {
+            let named = counts.iter();
+            named
+                .filter_map(|(name, count)| Some((name.strip_prefix(prefix)?.to_owned(), *count)))
+                .collect()
+        };
         report.minutes.push(Minute {
             begins: UNIX_EPOCH + Duration::from_mins(minute),
             allowed: count("allowed"),
             blocked: count("blocked"),
             degraded: count("degraded"),
-            denied: counts
-                .into_iter()
-                .filter_map(|(name, count)| Some((name.strip_prefix("denied:")?.to_owned(), count)))
-                .collect(),
+            allowed_by: by("allowed:"),
+            denied: by("denied:"),
+            would_deny: by("would_deny:"),
         });
         for (subject, count) in denied {
             *subjects.entry(subject).or_default() += crate::wire::whole(count);

@@ -122,7 +122,7 @@ impl Limiter {
         &self,
         key: &Key,
         cost: i64,
-        counts_until: u64,
+        charged_at: u64,
         mode: Mode,
     ) -> Result<Answer, Error> {
         self.plan.rules.check()?;
@@ -132,7 +132,7 @@ impl Limiter {
             rules: self.plan.rules.clone(),
             mode,
             cost,
-            counts_until,
+            charged_at,
         };
         let answers = self.inner.calls.call(Call { parts: vec![part] }).await?;
         answers.first().copied().ok_or_else(unreadable)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::policy::Policy;
 use crate::rules::Rules;
 use crate::speed::{Denied, Lease};
 use crate::wire::{Answer, Ruling};
@@ -96,13 +97,9 @@ impl Decision {
         }
     }
 
-    /// Until when its charge counts; 0 where that is a matter of how much leaks.
-    pub(crate) fn counts_until(&self) -> u64 {
-        match &self.by {
-            By::Rules(rules) if rules.ends_at_once() => self.answer.counts_until(),
-            By::Lease(lease) if lease.rules.ends_at_once() => self.answer.counts_until(),
-            By::Rules(_) | By::Lease(_) | By::Denied(_) => 0,
-        }
+    /// When it was charged, on the server's clock. What was paid from a lease was charged before, but in the same window.
+    pub(crate) fn charged_at(&self) -> u64 {
+        self.answer.now
     }
 
     /// Redis' answer, if it let the call through.
@@ -110,12 +107,21 @@ impl Decision {
         (self.is_allowed() && self.source == Source::Redis).then_some(self.answer)
     }
 
-    fn name(&self, policy: u8) -> Option<&str> {
+    fn rules(&self) -> &Rules {
         match &self.by {
-            By::Rules(rules) => rules.name(policy),
-            By::Denied(denied) => denied.rules.name(policy),
-            By::Lease(lease) => lease.rules.name(policy),
+            By::Rules(rules) => rules,
+            By::Denied(denied) => &denied.rules,
+            By::Lease(lease) => &lease.rules,
         }
+    }
+
+    fn name(&self, policy: u8) -> Option<&str> {
+        self.rules().name(policy)
+    }
+
+    /// The names of the policies that it was decided by.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &str> {
+        self.rules().policies().map(Policy::name)
     }
 
     pub(crate) fn new(rules: Arc<Rules>, answer: Answer, source: Source) -> Self {

@@ -97,10 +97,10 @@ impl Limiter {
             let (limiter, key, lease) = (self.clone(), key.clone(), lease.clone());
             tokio::spawn(async move { limiter.watch(key, lease, life).await });
         }
-        let Back { cost, counts_until } = granted.back;
+        let Back { cost, charged_at } = granted.back;
         if cost > 0 {
             // It stays charged if it cannot be given back.
-            let _ = self.give_back(key.clone(), cost, counts_until).await;
+            let _ = self.give_back(key.clone(), cost, charged_at).await;
         }
         granted.told
     }
@@ -112,13 +112,8 @@ impl Limiter {
                 tokio::time::sleep_until(dies.into()).await;
                 continue;
             }
-            let Back { cost, counts_until } = lease.end(life);
-            if cost > 0
-                && self
-                    .give_back(key.clone(), cost, counts_until)
-                    .await
-                    .is_err()
-            {
+            let Back { cost, charged_at } = lease.end(life);
+            if cost > 0 && self.give_back(key.clone(), cost, charged_at).await.is_err() {
                 tracing::debug!(target: "russet::ratelimit", limiter = self.inner.name, cost, "what was not spent stays charged");
             }
         }
@@ -140,7 +135,7 @@ impl Limiter {
             .into_iter()
             .map(|(key, lease)| (key, lease.end(life)));
         let back = all.filter(|(_, back)| back.cost > 0);
-        let back = back.map(|(key, back)| self.give_back(key, back.cost, back.counts_until));
+        let back = back.map(|(key, back)| self.give_back(key, back.cost, back.charged_at));
         join_all(back).await.into_iter().collect()
     }
 

@@ -1,10 +1,11 @@
 //! One decision about several subjects.
 
+use std::time::Instant;
+
 use russet_core::{Error, Key, KeyPart};
 
 use crate::decision::{Decision, Source, Verdict};
 use crate::limiter::Limiter;
-use crate::outage::is_outage;
 use crate::speed::{Call, Part};
 use crate::wire::{EXACT, Mode, unreadable};
 
@@ -112,7 +113,7 @@ impl Joint {
     }
 
     async fn together(&self) -> Result<Joined, Error> {
-        let Some((first, first_key)) = self.parts.first() else {
+        let Some((first, _)) = self.parts.first() else {
             return Err(unreadable());
         };
         let parts = self.parts.iter().map(|(limiter, key)| Part {
@@ -121,40 +122,34 @@ impl Joint {
             rules: limiter.plan.rules.clone(),
             mode: Mode::Whole,
             cost: i64::try_from(self.cost.min(EXACT)).unwrap_or(i64::MAX),
-            counts_until: 0,
+            charged_at: 0,
         });
         let call = Call {
             parts: parts.collect(),
         };
-        let decisions = match first.inner.calls.call(call).await {
+        let began = Instant::now();
+        let asked: Vec<_> = self
+            .parts
+            .iter()
+            .map(|(limiter, key)| {
+                let denied = limiter.inner.denied.as_ref();
+                denied.map(|denied| denied.asking(key))
+            })
+            .collect();
+        let answers: Vec<_> = match first.inner.calls.call(call).await {
             Ok(answers) if answers.len() == self.parts.len() => {
-                let decided = self
-                    .parts
-                    .iter()
-                    .zip(answers)
-                    .map(|((limiter, key), answer)| {
-                        limiter.inner.told.back(&limiter.inner.name);
-                        limiter.told(
-                            key,
-                            Decision::new(limiter.plan.rules.clone(), answer, Source::Redis),
-                        )
-                    });
-                decided.collect()
+                answers.into_iter().map(Ok).collect()
             }
             Ok(_) => return Err(unreadable()),
-            Err(error) if is_outage(&error) => {
-                let decided = self.parts.iter().map(|(limiter, key)| {
-                    limiter
-                        .inner
-                        .told
-                        .away(&limiter.inner.name, &error, limiter.inner.on_outage);
-                    limiter.told(key, limiter.without_redis(key, self.cost, Mode::Whole))
-                });
-                decided.collect()
-            }
-            Err(error) => return Err(error.on("check", Some(first_key))),
+            Err(error) => vec![Err(error); self.parts.len()],
         };
-        Ok(Joined { decisions })
+        let decided = self.parts.iter().zip(answers).zip(asked);
+        let decisions = decided.map(|(((limiter, key), answer), asked)| {
+            limiter.conclude(key, self.cost, Mode::Whole, answer, began, asked)
+        });
+        Ok(Joined {
+            decisions: decisions.collect::<Result<_, _>>()?,
+        })
     }
 
     async fn in_order(&self) -> Result<Joined, Error> {
@@ -192,10 +187,11 @@ impl Joint {
                 Source::Degraded => 0,
                 Source::Redis | Source::Local => decision.charged(),
             };
-            let counts_until = decision.counts_until();
+            let charged_at = decision.charged_at();
+            limiter.inner.counts.taken_back();
             *decision = limiter.held_back(key);
             if charged > 0
-                && let Err(error) = limiter.give_back(key.clone(), charged, counts_until).await
+                && let Err(error) = limiter.give_back(key.clone(), charged, charged_at).await
             {
                 tracing::warn!(target: "russet::ratelimit", %error, "what a denied call had been charged could not be given back");
             }

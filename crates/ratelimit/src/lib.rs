@@ -21,6 +21,7 @@ mod policy;
 mod recorded;
 mod reservation;
 mod rules;
+mod sample;
 mod speed;
 mod stats;
 mod striped;

@@ -148,7 +148,7 @@ impl Limiter {
         policy: &Policy,
     ) -> Result<Decision, Error> {
         let other = Limiter {
-            plan: Plan::of_one(policy.clone())?,
+            plan: Plan::of_one(policy.clone(), &self.inner.options)?,
             ..self.clone()
         };
         let key = self.key(subject);
@@ -336,15 +336,15 @@ impl Limiter {
         Ok(Recorded::new(&answer, cost))
     }
 
-    /// Gives back what counts until then; 0 is whatever is there.
+    /// Gives back what was charged then, as far as it still counts; 0 is whatever is there.
     pub(crate) async fn give_back(
         &self,
         key: Key,
         cost: u64,
-        counts_until: u64,
+        charged_at: u64,
     ) -> Result<(), Error> {
         let cost = i64::try_from(cost.min(EXACT)).unwrap_or(i64::MAX);
-        let given = self.ask_long(&key, -cost, counts_until, Mode::Record).await;
+        let given = self.ask_long(&key, -cost, charged_at, Mode::Record).await;
         // Also if nobody knows whether it was.
         self.forget(&key);
         given

@@ -74,7 +74,10 @@ impl Limits {
 
 /// A table that was checked.
 #[derive(Debug, Default)]
-pub(crate) struct Table(BTreeMap<String, Arc<Plan>>);
+pub(crate) struct Table {
+    limits: Limits,
+    plans: BTreeMap<String, Arc<Plan>>,
+}
 
 impl Table {
     /// What did not change keeps its plan, and what is known by it.
@@ -85,8 +88,8 @@ impl Table {
         before: &Table,
     ) -> Result<Self, BuildError> {
         let plans = limits.0.iter().map(|(operation, policies)| {
-            let known = before.0.get(operation);
-            if let Some(known) = known.filter(|plan| plan.rules.policies().eq(policies)) {
+            let is_known = before.limits.0.get(operation) == Some(policies);
+            if let Some(known) = before.plans.get(operation).filter(|_| is_known) {
                 return Ok((operation.clone(), known.clone()));
             }
             let plan = Plan::new(policies.clone(), options, lane).map_err(|wrong| {
@@ -97,13 +100,16 @@ impl Table {
             })?;
             Ok((operation.clone(), plan))
         });
-        Ok(Table(plans.collect::<Result<_, BuildError>>()?))
+        Ok(Table {
+            plans: plans.collect::<Result<_, BuildError>>()?,
+            limits: limits.clone(),
+        })
     }
 
     pub(crate) fn of(&self, operation: &str) -> Option<Arc<Plan>> {
-        self.0
+        self.plans
             .get(operation)
-            .or_else(|| self.0.get(DEFAULT))
+            .or_else(|| self.plans.get(DEFAULT))
             .cloned()
     }
 }

@@ -49,9 +49,9 @@ impl Plan {
     }
 
     /// Policies of one call, which has nobody to share the short way with.
-    pub(crate) fn of_one(policy: Policy) -> Result<Arc<Self>, BuildError> {
+    pub(crate) fn of_one(policy: Policy, options: &Options) -> Result<Arc<Self>, BuildError> {
         Ok(Arc::new(Plan {
-            rules: Rules::new(vec![policy], false, None)?,
+            rules: Rules::new(vec![policy], options.charges_denied, options.escalation)?,
             take: None,
             life: None,
         }))

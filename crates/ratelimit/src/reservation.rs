@@ -76,7 +76,7 @@ impl Reservation {
             let remaining = self.decision.remaining().saturating_add(charged - actual);
             if actual < charged {
                 self.limiter
-                    .give_back(self.key, charged - actual, self.decision.counts_until())
+                    .give_back(self.key, charged - actual, self.decision.charged_at())
                     .await?;
             }
             return Ok(Recorded {
@@ -107,7 +107,7 @@ impl Reservation {
             0 => Ok(()),
             charged => {
                 self.limiter
-                    .give_back(self.key, charged, self.decision.counts_until())
+                    .give_back(self.key, charged, self.decision.charged_at())
                     .await
             }
         }

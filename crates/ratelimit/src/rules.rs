@@ -143,11 +143,6 @@ impl Rules {
         }
     }
 
-    /// Whether what a call is charged ceases to count at one moment: of one policy, that is a window.
-    pub(crate) fn ends_at_once(&self) -> bool {
-        matches!(&*self.rules, [rule] if !matches!(rule.policy.kind(), Kind::TokenBucket | Kind::Cooldown))
-    }
-
     /// Whether what scripts are told depends on what time it is on their server.
     pub(crate) fn is_timed(&self) -> bool {
         !self.is_fixed

@@ -39,6 +39,8 @@ pub(crate) struct Counts {
     blocked: AtomicU64,
     impossible: AtomicU64,
     held_back: AtomicU64,
+    /// Those of the allowed ones that were held back after all.
+    taken_back: AtomicU64,
     unavailable: AtomicU64,
     would_deny: AtomicU64,
     local: Striped,
@@ -66,6 +68,11 @@ impl Counts {
         }
     }
 
+    /// Of one that was counted as allowed another subject was denied then.
+    pub(crate) fn taken_back(&self) {
+        one_more(&self.taken_back);
+    }
+
     pub(crate) fn failed(&self) {
         one_more(&self.errors);
     }
@@ -73,7 +80,7 @@ impl Counts {
     pub(crate) fn stats(&self) -> Stats {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Stats {
-            allowed: self.allowed.sum(),
+            allowed: self.allowed.sum().saturating_sub(count(&self.taken_back)),
             denied: self.denied.sum(),
             blocked: count(&self.blocked),
             impossible: count(&self.impossible),

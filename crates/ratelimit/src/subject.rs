@@ -139,10 +139,9 @@ impl Limiter {
         let held = self
             .end_lease(key)
             .filter(|_| !std::ptr::eq(script, &RESETTING));
-        if let Some(Back { cost, counts_until }) = held {
+        if let Some(Back { cost, charged_at }) = held {
             let (limiter, key) = (self.clone(), key.clone());
-            let back =
-                tokio::spawn(async move { limiter.give_back(key, cost, counts_until).await });
+            let back = tokio::spawn(async move { limiter.give_back(key, cost, charged_at).await });
             // It stays charged if it cannot be given back.
             let _ = back.await;
         }

@@ -61,15 +61,16 @@ pub(crate) enum Mode {
 }
 
 /// A call's own argument: what is asked, of which of the sets of policies, and the cost; a negative one is given back. Joined, it is
-/// one decision with the call behind it. What is given back after it has ceased to count is not, where it says until when it does.
-pub(crate) fn ask(mode: Mode, set: u8, cost: i64, counts_until: u64, is_joined: bool) -> Bytes {
+/// one decision with the call behind it. What is given back says when it was charged, so that policies that do not count it any more give back
+/// nothing; 0 where nobody knows.
+pub(crate) fn ask(mode: Mode, set: u8, cost: i64, charged_at: u64, is_joined: bool) -> Bytes {
     let letter = match mode {
         Mode::Whole => b'c',
         Mode::UpTo => b'u',
         Mode::Record => b'r',
         Mode::Penalize => b'p',
     };
-    if (letter, set, cost, is_joined, counts_until) == (b'c', 1, 1, false, 0) {
+    if (letter, set, cost, is_joined, charged_at) == (b'c', 1, 1, false, 0) {
         return Bytes::from_static(b"c\x011");
     }
     let letter = if is_joined {
@@ -79,9 +80,9 @@ pub(crate) fn ask(mode: Mode, set: u8, cost: i64, counts_until: u64, is_joined: 
     };
     let mut bytes = vec![letter, set];
     bytes.extend(cost.to_string().into_bytes());
-    if counts_until > 0 {
+    if charged_at > 0 {
         bytes.push(b'@');
-        bytes.extend(counts_until.to_string().into_bytes());
+        bytes.extend(charged_at.to_string().into_bytes());
     }
     bytes.into()
 }
@@ -119,11 +120,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Until when what it charged counts, on the server's clock, if it does so as a whole.
-    pub(crate) fn counts_until(&self) -> u64 {
-        self.now.saturating_add(self.idle)
-    }
-
     pub(crate) fn read(reply: Reply) -> Result<Self, Error> {
         let bytes = Bytes::from_reply(reply)?;
         let (&[ruling, policy, watching], numbers) =

@@ -2,7 +2,7 @@
 -- KEYS       of each call the subject's hash, and the sorted set of each log among its policies
 -- ARGV       sets of policies, as `look.lua` has them
 -- ARGV       then of each call its mode, its set and its cost: 'c', a byte, a decimal number; of what is given back also
---            '@' and until when it counts, and later nothing is. Modes: c all of it or nothing, u as much
+--            '@' and when it was charged, and policies that do not count it any more give nothing back. Modes: c all of it or nothing, u as much
 --            as fits, r whatever the limit, p the same and a denial; in capitals: one decision with the call that follows
 -- REPLY      of each call '<BBBdddddd': a verdict (0 denied, 1 allowed, 2 never, 3 blocked, 4 the periods of the calendar are others,
 --            5 this one would pass, but another subject's does not); which policy it is about; which watching one would deny, with 128
@@ -19,7 +19,8 @@ local function room(one)
     local cost = one.asks
     evaluate(one, 0)
     for at = 1, one.set.size do
-        if not one.set[at].watches then
+        -- A cooldown does not mind how much.
+        if not one.set[at].watches and one.set[at].kind ~= 6 then
             cost = math.min(cost, limits[one.first + at] - befores[one.first + at])
         end
     end
@@ -225,17 +226,13 @@ local function decide(count, replies)
 end
 
 local replies, count, first, place = {}, 0, 0, 1
-local last_says, mode, joins, cost, set
+local last_says, mode, joins, cost, set, when
 for at = argument, #ARGV do
     local says = ARGV[at]
     if says ~= last_says then
-        local till
         mode, set = sub(says, 1, 1), sets[byte(says, 2)]
-        cost, till = string.match(says, '^([%d-]+)@?(%d*)$', 3)
-        cost = tonumber(cost)
-        if till ~= '' and now >= tonumber(till) then
-            cost = 0
-        end
+        cost, when = string.match(says, '^([%d-]+)@?(%d*)$', 3)
+        cost, when = tonumber(cost), tonumber(when)
         joins = mode < 'a'
         mode, last_says = string.lower(mode), says
     end
@@ -243,7 +240,7 @@ for at = argument, #ARGV do
     local one = calls[count] or {}
     calls[count] = one
     one.key, one.place, one.set, one.first, one.mode, one.asks = KEYS[place], place, set, first, mode, cost
-    one.forces = mode == 'r' or mode == 'p'
+    one.charged_at, one.forces = when, mode == 'r' or mode == 'p'
     one.is_new, one.is_marked, one.has_more, one.blocked, one.escalated = false, false, false, 0, nil
     place, first = place + set.stride, first + set.size
     if not joins then

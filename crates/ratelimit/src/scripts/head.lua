@@ -29,6 +29,14 @@ local function keep(key, is_new, till)
     end
 end
 
+-- When what is given back was charged; 0 where nobody says.
+local charged_at = 0
+
+-- A cost, where what is counted was charged from this time on: what was charged earlier has ceased to count, and is not given back.
+local function still_counted(cost, from)
+    return cost < 0 and charged_at > 0 and charged_at < from and 0 or cost
+end
+
 -- What a cost that can never pass waits for.
 local NEVER = math.huge
 

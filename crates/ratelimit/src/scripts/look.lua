@@ -130,6 +130,7 @@ end
 local function evaluate(one, cost, force)
     local first = one.first
     one.cost, one.is_ahead, one.outlives = cost, false, false
+    charged_at = one.charged_at or 0
     for at = first + 1, first + one.set.size do
         waits[at], after_states[at], limits[at], befores[at], afters[at], idles[at], idles_before[at], charges[at], lives[at],
             aheads[at], effects[at] = runs[at](states[at], cost, force, logs[at])

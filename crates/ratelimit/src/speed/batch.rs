@@ -80,8 +80,8 @@ pub(crate) struct Part {
     pub(crate) rules: Arc<Rules>,
     pub(crate) mode: Mode,
     pub(crate) cost: i64,
-    /// Until when what is given back counts; 0 for whatever is there.
-    pub(crate) counts_until: u64,
+    /// When what is given back was charged; 0 for whatever is there.
+    pub(crate) charged_at: u64,
 }
 
 pub(crate) struct Deciding {
@@ -228,7 +228,7 @@ impl Deciding {
                 // No more sets than parts, and of these no more than 32 × 16.
                 let set = u8::try_from(set + 1).map_err(|_| unreadable())?;
                 let is_joined = at + 1 < call.parts.len();
-                asked.push(ask(part.mode, set, part.cost, part.counts_until, is_joined));
+                asked.push(ask(part.mode, set, part.cost, part.charged_at, is_joined));
             }
         }
         let mut args = vec![Bytes::from(sets.len().to_string())];
@@ -299,7 +299,7 @@ mod tests {
             rules: Rules::new(vec![policy], false, None).unwrap(),
             mode: Mode::Whole,
             cost: 1,
-            counts_until: 0,
+            charged_at: 0,
         };
         let call = Call { parts: vec![part] };
         for off in [0, 3_600, -3_600] {

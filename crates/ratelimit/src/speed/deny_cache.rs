@@ -103,10 +103,11 @@ impl DenyCache {
         answer: Answer,
         asked: Asked,
     ) {
-        let count = self
-            .count_of(key)
-            .map_or(0, |count| count.load(Ordering::Acquire));
-        if count != asked.forgotten || !matches!(answer.ruling, Ruling::Denied | Ruling::Blocked) {
+        let is_forgotten = || {
+            let count = self.count_of(key);
+            count.is_some_and(|count| count.load(Ordering::Acquire) != asked.forgotten)
+        };
+        if is_forgotten() || !matches!(answer.ruling, Ruling::Denied | Ruling::Blocked) {
             return;
         }
         // A blocked subject is denied whatever it costs.
@@ -116,14 +117,19 @@ impl DenyCache {
             cost
         };
         let till = asked.at + Duration::from_micros(answer.wait).min(LONGEST);
-        let denied = Denied {
+        let denied = Arc::new(Denied {
             rules: rules.clone(),
             cost,
             answer,
             asked: asked.at,
             till,
-        };
-        self.denied.insert(key.clone(), Arc::new(denied));
+        });
+        self.denied.insert(key.clone(), denied.clone());
+        // It may have been forgotten just before.
+        if is_forgotten() {
+            self.denied
+                .remove_if(key, |there| Arc::ptr_eq(there, &denied));
+        }
     }
 
     /// Forgets a subject, whose counts have become less.

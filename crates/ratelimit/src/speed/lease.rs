@@ -69,8 +69,8 @@ pub(crate) struct Granted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Back {
     pub(crate) cost: u64,
-    /// On the server's clock; 0 where it is given back whenever it comes.
-    pub(crate) counts_until: u64,
+    /// On the server's clock.
+    pub(crate) charged_at: u64,
 }
 
 /// How long what was charged may be spent.
@@ -235,7 +235,7 @@ impl Lease {
         }
     }
 
-    /// What is given back of what was not spent, and until when it counts.
+    /// What is given back of what was not spent.
     ///
     /// What a bucket was charged has leaked meanwhile, as if it had been spent when it was fetched: just the rest is given back.
     fn returned(&self, left: u64, asked: Instant, answer: Option<&Answer>, life: Life) -> Back {
@@ -252,10 +252,7 @@ impl Lease {
         };
         Back {
             cost: left.saturating_sub(leaked),
-            counts_until: match life {
-                Life::For { .. } => 0,
-                Life::SubWindow(_) | Life::Window => answer.map_or(1, Answer::counts_until),
-            },
+            charged_at: answer.map_or(1, |answer| answer.now),
         }
     }
 

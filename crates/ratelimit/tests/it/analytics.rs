@@ -1,5 +1,6 @@
 //! Who was let through and who was not.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use russet_ratelimit::{Limiter, Limits, Policy};
@@ -16,6 +17,7 @@ async fn processes_report_together() {
             .deadline(SECOND)
             .policy(Policy::fixed_window(100, HOUR))
             .policy(Policy::sliding_window(1_000, HOUR))
+            .policy(Policy::fixed_window(20, HOUR).named("planned").shadow())
             .limits(Limits::new().with("GET /", Policy::fixed_window(1, HOUR).named("root")))
             .analytics(HOUR)
             .build()
@@ -50,10 +52,21 @@ async fn processes_report_together() {
         (995..=999).contains(&denied),
         "but for what is lost by rounding: {report:?}"
     );
-    assert!(
-        sum(&|minute| *minute.denied.get("root").unwrap_or(&0)) > 100,
-        "{report:?}"
+    let of = |counts: &BTreeMap<String, u64>, policy: &str| *counts.get(policy).unwrap_or(&0);
+    // Of 998 denials by chance a few more or less than the 199 that there were.
+    let root = sum(&|minute| of(&minute.denied, "root"));
+    assert!((20..600).contains(&root), "{report:?}");
+    // Each of the two subjects may do twenty by the policy that only watches.
+    assert_eq!(sum(&|minute| of(&minute.would_deny, "planned")), 960);
+    let by = |policy: &str| sum(&|minute| of(&minute.allowed_by, policy));
+    let (window, root) = (by("fixed_window"), by("root"));
+    assert_eq!(
+        by("sliding_window"),
+        window,
+        "they let the same calls through"
     );
+    assert!((199..=201).contains(&(window + root)), "{report:?}");
+    assert!(by("planned") < window, "{report:?}");
     let names: Vec<&str> = report
         .most_denied
         .iter()

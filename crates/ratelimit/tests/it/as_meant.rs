@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use crate::clocked::{ALLOWED, Clocked, DENIED, settings};
 use crate::model::{
-    Calendar, Cooldown, FixedWindow, Model, SlidingLog, SlidingWindow, TokenBucket, ask,
+    Calendar, Cooldown, FixedWindow, Model, SlidingLog, SlidingWindow, TokenBucket, ask, give_back,
 };
 
 const SLACK: i64 = 1_000_000;
@@ -15,6 +15,8 @@ enum Step {
     /// Microseconds, also backwards.
     Pass(i64),
     Ask(char, i64),
+    /// This much, which was charged so long ago.
+    GiveBack(i64, i64),
 }
 
 /// Times around what matters for a window: a microsecond, a part of it, all of it, much more; and back.
@@ -32,7 +34,8 @@ fn steps(window: i64, limit: i64) -> impl Strategy<Value = Vec<Step>> {
         5 => cost.clone().prop_map(|cost| Step::Ask('c', cost)),
         1 => cost.clone().prop_map(|cost| Step::Ask('u', cost)),
         1 => cost.clone().prop_map(|cost| Step::Ask('r', cost)),
-        1 => cost.prop_map(|cost| Step::Ask('r', -cost)),
+        1 => cost.clone().prop_map(|cost| Step::Ask('r', -cost)),
+        1 => (cost, 0..=2 * window).prop_map(|(cost, ago)| Step::GiveBack(cost, ago)),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -65,6 +68,18 @@ fn compare_timed<M: Model>(
                 script.now += time;
                 // Its TTL went by the server's own clock, which was not.
                 was_set_back |= time < 0;
+            }
+            Step::GiveBack(cost, ago) => {
+                let numbers = numbers(script.now);
+                let charged_at = script.now - ago;
+                prop_assert_eq!(
+                    script.give_back(&[(name, settings(kind, &numbers))], cost, charged_at),
+                    give_back(model, script.now, cost, charged_at),
+                    "step {} of {:?} by {:?}",
+                    number,
+                    steps,
+                    numbers
+                );
             }
             Step::Ask(mode, cost) => {
                 let numbers = numbers(script.now);
@@ -119,7 +134,7 @@ fn compare_timed<M: Model>(
     Ok(())
 }
 
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig {
         max_shrink_iters: 400,
         failure_persistence: None,
@@ -199,6 +214,7 @@ proptest! {
         // A cooldown does not mind what a call costs.
         let steps: Vec<Step> = steps.into_iter().map(|step| match step {
             Step::Ask(mode, cost) => Step::Ask(mode, cost.signum()),
+            Step::GiveBack(cost, ago) => Step::GiveBack(cost.signum(), ago),
             pass @ Step::Pass(_) => pass,
         }).collect();
         compare(6, &numbers, &mut model, &steps)?;

@@ -30,6 +30,8 @@ pub(crate) struct Answer {
 pub(crate) const DENIED: u8 = 0;
 pub(crate) const ALLOWED: u8 = 1;
 pub(crate) const IMPOSSIBLE: u8 = 2;
+pub(crate) const BLOCKED: u8 = 3;
+pub(crate) const HELD_BACK: u8 = 5;
 
 /// A policy's settings, as Redis is sent them.
 pub(crate) fn settings(kind: u8, numbers: &[i64]) -> Vec<u8> {
@@ -40,6 +42,44 @@ pub(crate) fn settings(kind: u8, numbers: &[i64]) -> Vec<u8> {
             .flat_map(|number| (*number as f64).to_le_bytes()),
     );
     bytes
+}
+
+/// Loads one of the limiter's scripts, whose last argument is the time then.
+fn load(connection: &mut Connection, is_it: impl Fn(&str) -> bool) -> String {
+    let script = KEYS[0].scripts.iter().find(|script| is_it(script)).unwrap();
+    let clock = "return time[1] * 1000000 + time[2]";
+    assert!(script.contains(clock));
+    let script = script.replace(clock, "return tonumber(table.remove(ARGV))");
+    let hash = connection.command(&["SCRIPT", "LOAD", &script]).unwrap();
+    hash.as_str().expect("a script that loads").to_owned()
+}
+
+/// What is asked of a call: in capitals it is one decision with the next one.
+pub(crate) fn asked(mode: char, cost: i64, charged_at: i64) -> Vec<u8> {
+    let mut asked = vec![mode as u8, 1];
+    asked.extend(cost.to_string().into_bytes());
+    if charged_at > 0 {
+        asked.extend(format!("@{charged_at}").into_bytes());
+    }
+    asked
+}
+
+impl Answer {
+    fn read(bytes: &[u8]) -> Self {
+        let number = |at: usize| {
+            let at = 3 + 8 * at;
+            f64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as i64
+        };
+        Answer {
+            ruling: bytes[0],
+            policy: bytes[1],
+            limit: number(0),
+            current: number(1),
+            charged: number(2),
+            wait: number(3),
+            idle: number(4),
+        }
+    }
 }
 
 impl Clocked {
@@ -59,13 +99,8 @@ impl Clocked {
         let shared = Shared::get();
         let mut connection =
             Connection::open(shared.unrestricted_url(), Duration::from_secs(10)).unwrap();
-        let script = KEYS[0].scripts.iter().find(|script| is_it(script)).unwrap();
-        let clock = "return time[1] * 1000000 + time[2]";
-        assert!(script.contains(clock));
-        let script = script.replace(clock, "return tonumber(table.remove(ARGV))");
-        let hash = connection.command(&["SCRIPT", "LOAD", &script]).unwrap();
         Clocked {
-            hash: hash.as_str().expect("a script that loads").to_owned(),
+            hash: load(&mut connection, is_it),
             connection,
             key: format!("{}:ratelimit:clocked:{{subject}}", shared.namespace()),
             now: 1_790_000_000_000_000,
@@ -96,8 +131,23 @@ impl Clocked {
         self.receive()
     }
 
+    /// Gives back what was charged then.
+    pub(crate) fn give_back(
+        &mut self,
+        policies: &[(&str, Vec<u8>)],
+        cost: i64,
+        charged_at: i64,
+    ) -> Answer {
+        self.send_asked(policies, asked('r', -cost, charged_at));
+        self.receive()
+    }
+
     /// The same without waiting for the answer, which [`receive`](Clocked::receive) has.
     pub(crate) fn send(&mut self, policies: &[(&str, Vec<u8>)], mode: char, cost: i64) {
+        self.send_asked(policies, asked(mode, cost, 0));
+    }
+
+    fn send_asked(&mut self, policies: &[(&str, Vec<u8>)], asked: Vec<u8>) {
         let mut keys = vec![self.key.clone()];
         let logs = policies.iter().filter(|(_, settings)| settings[0] == 5);
         keys.extend(logs.map(|(name, _)| format!("{}:%log:{name}", self.key)));
@@ -114,8 +164,6 @@ impl Clocked {
             parts.push(name.as_bytes().to_vec());
             parts.push(settings.clone());
         }
-        let mut asked = vec![mode as u8, 1];
-        asked.extend(cost.to_string().into_bytes());
         parts.push(asked);
         parts.push(self.now.to_string().into());
         self.connection.send(&parts).unwrap();
@@ -125,19 +173,54 @@ impl Clocked {
         let reply = self.connection.receive().unwrap();
         let bytes = reply.as_array().and_then(|replies| replies[0].as_bytes());
         let bytes = bytes.unwrap_or_else(|| panic!("{reply:?}"));
-        let number = |at: usize| {
-            let at = 3 + 8 * at;
-            f64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as i64
-        };
-        Answer {
-            ruling: bytes[0],
-            policy: bytes[1],
-            limit: number(0),
-            current: number(1),
-            charged: number(2),
-            wait: number(3),
-            idle: number(4),
+        Answer::read(bytes)
+    }
+
+    /// Another of the limiter's scripts, by the words that it begins with.
+    pub(crate) fn script(&mut self, begins: &str) -> String {
+        load(&mut self.connection, |script| script.contains(begins))
+    }
+
+    /// Calls a script at this time.
+    pub(crate) fn call(&mut self, script: &str, keys: &[&str], args: &[Vec<u8>]) -> Value {
+        let mut parts = vec![
+            b"EVALSHA".to_vec(),
+            script.into(),
+            keys.len().to_string().into(),
+        ];
+        parts.extend(keys.iter().map(|key| key.as_bytes().to_vec()));
+        parts.extend_from_slice(args);
+        parts.push(self.now.to_string().into());
+        self.connection.send(&parts).unwrap();
+        self.connection.receive().unwrap()
+    }
+
+    /// Decides about subjects together, by one set of policies, of which this much else is said.
+    pub(crate) fn together(
+        &mut self,
+        keys: &[&str],
+        says: &[u8],
+        policies: &[(&str, Vec<u8>)],
+        calls: Vec<Vec<u8>>,
+    ) -> Vec<Answer> {
+        let mut args = vec![
+            b"1".to_vec(),
+            policies.len().to_string().into(),
+            says.to_vec(),
+        ];
+        for (name, settings) in policies {
+            args.extend([name.as_bytes().to_vec(), settings.clone()]);
         }
+        args.extend(calls);
+        let hash = self.hash.clone();
+        let reply = self.call(&hash, keys, &args);
+        let answers = reply
+            .as_array()
+            .unwrap_or_else(|| panic!("{reply:?}"))
+            .iter();
+        answers
+            .map(|answer| Answer::read(answer.as_bytes().unwrap()))
+            .collect()
     }
 
     /// Runs something on a copy of what is counted, so that it has not happened.

@@ -96,6 +96,30 @@ async fn no_more_is_charged_than_was_asked_for_and_nobody_is_kept_waiting() {
     }
 }
 
+#[tokio::test]
+async fn what_was_counted_is_told_also_by_who_goes_away() {
+    let ns = namespace().await;
+    let api = crate::patient(&ns, "api")
+        .policy(Policy::fixed_window(1_000, HOUR))
+        .analytics(HOUR)
+        .build()
+        .unwrap();
+    for polls in 0..4 {
+        let _ = api.check("u").await.unwrap();
+        let one = api.clone();
+        let call: Call = Box::pin(async move {
+            let _ = one.tell_analytics().await;
+        });
+        let _ = dropped_after(polls, call).await;
+        until("all is told, once", async || {
+            let report = api.report(2, 0).await.unwrap();
+            let told: u64 = report.minutes.iter().map(|minute| minute.allowed).sum();
+            told == polls as u64 + 1
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_acquire_is_free_again_when_its_lease_ends() {
     let ns = namespace().await;

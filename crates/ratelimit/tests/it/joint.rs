@@ -111,6 +111,8 @@ async fn across_slots_what_was_charged_is_given_back() {
         assert_eq!(counted(&users, &user).await, u64::from(number < 3));
     }
     assert_eq!(counted(&hosts, "h").await, 3);
+    let stats = users.stats();
+    assert_eq!((stats.allowed, stats.held_back), (3, 3), "{stats:?}");
     // Subjects of all slots at once, by the long way and the short one.
     let both = patient(&ns, "both")
         .policy(Policy::token_bucket(2, HOUR))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use russet_ratelimit::{Limiter, Namespace, Policy, Source};
+use russet_ratelimit::{Limiter, Namespace, Policy, Source, Verdict};
 use russet_testkit::Server;
 use tokio::task::JoinSet;
 
@@ -242,6 +242,31 @@ async fn what_is_given_back_late_is_not_taken_from_the_next_window() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_grant_of_less_than_a_call_costs_is_given_back() {
+    let server = Server::start();
+    let policy = Policy::fixed_window(10_000, HOUR);
+    let leases = leased(&on(&server).await, policy.clone());
+    let plain = Limiter::builder(&on(&server).await, "leased")
+        .policy(policy)
+        .deadline(10 * SECOND)
+        .build()
+        .unwrap();
+    until("something is fetched ahead", async || {
+        leases.check("u").await.unwrap().source() == Source::Local
+    })
+    .await;
+    leases.return_leases().await.unwrap();
+    let left = plain.peek("u").await.unwrap().quotas[0].remaining();
+    assert_eq!(plain.up_to("u", left - 3).await.unwrap().remaining(), 3);
+    // By what it knows there is enough for more than this.
+    assert_eq!(
+        leases.check_n("u", 5).await.unwrap().verdict(),
+        Verdict::Denied
+    );
+    assert_eq!(plain.up_to("u", 100).await.unwrap().charged(), 3);
 }
 
 /// Processes that fetch and hardly spend, and then all at once.

@@ -1,8 +1,8 @@
 //! A table of limits that changes while it is in use.
 
-use russet_ratelimit::{Limits, Policy};
+use russet_ratelimit::{Limits, Policy, Source};
 
-use crate::{HOUR, MINUTE, namespace, patient};
+use crate::{HOUR, MINUTE, namespace, patient, until};
 
 #[tokio::test]
 async fn a_table_changes_at_run_time_without_losing_counts() {
@@ -72,6 +72,33 @@ async fn a_table_changes_at_run_time_without_losing_counts() {
             .unwrap()
             .is_allowed()
     );
+}
+
+#[tokio::test]
+async fn what_did_not_change_keeps_what_was_fetched_ahead() {
+    let ns = namespace().await;
+    let limits = Limits::new()
+        .with("GET /", Policy::token_bucket(1_000_000, HOUR))
+        .with("PUT /", Policy::fixed_window(1, HOUR));
+    let api = patient(&ns, "api")
+        .limits(limits.clone())
+        .leases(1_000)
+        .build()
+        .unwrap();
+    let check = async || api.operation("GET /").check("u").await.unwrap().source();
+    until("something is fetched ahead", async || {
+        check().await == Source::Local
+    })
+    .await;
+    // Of the other operation, and of this one.
+    let other = limits
+        .clone()
+        .with("DELETE /", Policy::fixed_window(1, HOUR));
+    api.set_limits(&other).unwrap();
+    assert_eq!(check().await, Source::Local);
+    let fewer = Limits::new().with("GET /", Policy::token_bucket(500_000, HOUR));
+    api.set_limits(&fewer).unwrap();
+    assert_eq!(check().await, Source::Redis);
 }
 
 #[test]

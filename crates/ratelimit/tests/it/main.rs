@@ -24,6 +24,7 @@ mod model;
 mod operations;
 mod permits;
 mod short;
+mod subjects;
 
 use std::time::Duration;
 

@@ -17,6 +17,25 @@ pub(crate) trait Model: Clone {
     fn room(&mut self, now: i64) -> i64;
     fn charge(&mut self, now: i64, cost: i64);
     fn give_back(&mut self, now: i64, cost: i64);
+    /// When the first was charged of what may be given back.
+    fn counts_from(&mut self, now: i64) -> i64 {
+        let _ = now;
+        i64::MIN
+    }
+}
+
+/// What becomes of giving back what was charged then.
+pub(crate) fn give_back<M: Model>(model: &mut M, now: i64, cost: i64, charged_at: i64) -> Answer {
+    let back = if charged_at < model.counts_from(now) {
+        0
+    } else {
+        cost
+    };
+    // The script says what it was asked to give back, not what there was of it.
+    Answer {
+        charged: -cost,
+        ..ask(model, now, 'r', -back)
+    }
 }
 
 /// What a decision by one model comes to.
@@ -33,7 +52,7 @@ pub(crate) fn ask<M: Model>(model: &mut M, now: i64, mode: char, mut cost: i64) 
         idle: 0,
     };
     match mode {
-        'r' if cost < 0 => {
+        'r' if cost <= 0 => {
             model.give_back(now, -cost);
             answer.charged = cost;
         }
@@ -238,6 +257,10 @@ impl Model for SlidingWindow {
         self.events.push((self.head, cost));
     }
 
+    fn counts_from(&mut self, now: i64) -> i64 {
+        (now / self.width - self.count) * self.width
+    }
+
     fn give_back(&mut self, now: i64, mut cost: i64) {
         self.turn(now);
         for event in &mut self.events {
@@ -305,6 +328,11 @@ impl Model for FixedWindow {
             self.ends = now + self.window;
         }
         self.count += cost;
+    }
+
+    fn counts_from(&mut self, now: i64) -> i64 {
+        self.turn(now);
+        self.ends - self.window
     }
 
     fn give_back(&mut self, now: i64, cost: i64) {
@@ -375,6 +403,10 @@ impl Model for SlidingLog {
     fn charge(&mut self, now: i64, cost: i64) {
         self.turn(now);
         self.events.push((now, cost));
+    }
+
+    fn counts_from(&mut self, now: i64) -> i64 {
+        now - self.window
     }
 
     fn give_back(&mut self, now: i64, mut cost: i64) {
@@ -448,6 +480,11 @@ impl Model for Calendar {
     fn charge(&mut self, now: i64, cost: i64) {
         self.turn(now);
         self.count += cost;
+    }
+
+    fn counts_from(&mut self, now: i64) -> i64 {
+        self.turn(now);
+        self.begins
     }
 
     fn give_back(&mut self, now: i64, cost: i64) {

@@ -1,6 +1,6 @@
 //! What a user calls.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russet_ratelimit::{Escalation, Period, Policy, Reserved, Source, Verdict};
 
@@ -536,24 +536,73 @@ async fn what_is_given_back_does_not_end_a_cooldown() {
 }
 
 #[tokio::test]
-async fn what_is_settled_after_its_window_is_not_taken_from_the_next() {
+async fn what_is_settled_after_a_window_is_not_taken_from_the_next() {
     let ns = namespace().await;
     let api = patient(&ns, "api")
-        .policy(Policy::fixed_window(1_000, Duration::from_millis(100)))
+        .policy(Policy::fixed_window(1_000, SECOND).named("second"))
+        .policy(Policy::fixed_window(1_000, HOUR).named("hour"))
         .build()
         .unwrap();
-    let Reserved::Granted(reservation) = api.reserve("u", 600).await.unwrap() else {
-        panic!()
-    };
-    crate::until("its window ends", async || {
-        api.peek("u").await.unwrap().quotas[0].current == 0
-    })
-    .await;
-    let long = patient(&ns, "api")
-        .policy(Policy::fixed_window(1_000, HOUR))
+    // Until all that follows its first window falls into one more.
+    for turn in 0.. {
+        let subject = format!("u{turn}");
+        let counted = async || {
+            let quotas = api.peek(&subject).await.unwrap().quotas;
+            [quotas[0].current, quotas[1].current]
+        };
+        let Reserved::Granted(reservation) = api.reserve(&subject, 600).await.unwrap() else {
+            panic!()
+        };
+        crate::until("its window ends", async || counted().await[0] == 0).await;
+        let began = Instant::now();
+        assert!(api.check_n(&subject, 300).await.unwrap().is_allowed());
+        reservation.commit(150).await.unwrap();
+        let counted = counted().await;
+        if began.elapsed() < SECOND {
+            assert_eq!(counted, [300, 450]);
+            break;
+        }
+        assert!(turn < 20, "this machine takes a second for each of them");
+    }
+}
+
+#[tokio::test]
+async fn a_cooldown_does_not_mind_how_much_is_granted() {
+    let ns = namespace().await;
+    let api = patient(&ns, "api")
+        .policy(Policy::cooldown(HOUR))
+        .policy(Policy::fixed_window(100, HOUR))
         .build()
         .unwrap();
-    assert!(long.check_n("u", 500).await.unwrap().is_allowed());
-    reservation.commit(150).await.unwrap();
-    assert_eq!(long.peek("u").await.unwrap().quotas[0].current, 500);
+    assert_eq!(api.up_to("u", 70).await.unwrap().charged(), 70);
+    let denied = api.up_to("u", 70).await.unwrap();
+    assert_eq!(
+        (denied.charged(), denied.denied_by()),
+        (0, Some("cooldown"))
+    );
+}
+
+#[tokio::test]
+async fn denials_by_a_policy_of_the_call_lead_to_blocks_too() {
+    let ns = namespace().await;
+    let api = patient(&ns, "api")
+        .policy(Policy::fixed_window(10, HOUR))
+        .block_after(Escalation::after(2, MINUTE))
+        .build()
+        .unwrap();
+    let mine = Policy::fixed_window(1, HOUR).named("mine");
+    let mut verdicts = Vec::new();
+    for _ in 0..4 {
+        verdicts.push(api.check_with("u", &mine).await.unwrap().verdict());
+    }
+    assert_eq!(
+        verdicts,
+        [
+            Verdict::Allowed,
+            Verdict::Denied,
+            Verdict::Denied,
+            Verdict::Blocked
+        ]
+    );
+    assert_eq!(api.check("u").await.unwrap().verdict(), Verdict::Blocked);
 }

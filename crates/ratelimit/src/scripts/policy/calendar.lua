@@ -24,6 +24,7 @@ kinds[4] = function(spec)
             end
             is_ahead = its > begins
         end
+        cost = still_counted(cost, begins)
         local wait, charged, after = counted(count, limit, cost, force, ends)
         local lives
         if after > 0 and till < ends then

@@ -16,6 +16,7 @@ kinds[3] = function(spec)
         elseif ends > now + window then
             ends, is_ahead = now + window, true
         end
+        cost = still_counted(cost, ends - window)
         local wait, charged, after = counted(count, limit, cost, force, ends)
         local lives
         if after == 0 then

@@ -50,6 +50,7 @@ kinds[5] = function(spec)
             size = size - #gone
         end
         local is_ahead = members ~= nil
+        cost = still_counted(cost, now - window)
         local wait
         if cost > 0 and total + cost > limit then
             if force then

@@ -86,6 +86,7 @@ kinds[2] = function(spec)
                 end
             end
         end
+        cost = still_counted(cost, (at - count) * width)
         local counts = counted_of(before, total)
         local wait
         if cost > 0 and counts + cost > limit then
