@@ -103,11 +103,7 @@ impl DenyCache {
         answer: Answer,
         asked: Asked,
     ) {
-        let is_forgotten = || {
-            let count = self.count_of(key);
-            count.is_some_and(|count| count.load(Ordering::Acquire) != asked.forgotten)
-        };
-        if is_forgotten() || !matches!(answer.ruling, Ruling::Denied | Ruling::Blocked) {
+        if !matches!(answer.ruling, Ruling::Denied | Ruling::Blocked) {
             return;
         }
         // A blocked subject is denied whatever it costs.
@@ -125,8 +121,9 @@ impl DenyCache {
             till,
         });
         self.denied.insert(key.clone(), denied.clone());
-        // It may have been forgotten just before.
-        if is_forgotten() {
+        // It may have been forgotten since, or just now: then whoever forgot it has looked before it was there.
+        let count = self.count_of(key);
+        if count.is_some_and(|count| count.load(Ordering::Acquire) != asked.forgotten) {
             self.denied
                 .remove_if(key, |there| Arc::ptr_eq(there, &denied));
         }

@@ -350,3 +350,37 @@ impl fmt::Debug for Leases {
         write!(f, "Leases({} subjects)", self.held.len())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::wire::Ruling;
+
+    #[test]
+    fn what_was_asked_for_before_it_was_ended_is_not_spent_after() {
+        let rules = Rules::new(vec![Policy::fixed_window(100, LONGEST)], false, None).unwrap();
+        let answer = Answer {
+            ruling: Ruling::Allowed,
+            policy: 1,
+            watching: 0,
+            is_marked: false,
+            limit: 100,
+            current: 11,
+            charged: 11,
+            wait: 0,
+            idle: 60_000_000,
+            now: 1,
+        };
+        let lease = Lease::new(rules);
+        let granted = |ended: u64| lease.granted(answer, 1, Instant::now(), ended, Life::Window);
+        let ended = lease.ended();
+        assert_eq!(granted(ended).back.cost, 0);
+        assert!(lease.spend(10).is_some());
+        // As `Leases::end` does, while it is being asked for.
+        lease.lock().ended += 1;
+        assert_eq!(granted(ended).back.cost, 10);
+        assert!(lease.spend(1).is_none());
+    }
+}

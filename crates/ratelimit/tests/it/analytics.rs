@@ -103,3 +103,35 @@ async fn processes_report_together() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn what_was_certainly_not_told_is_told_later() {
+    let server = Server::start();
+    let ns = on(&server).await;
+    let api = Limiter::builder(&ns, "api")
+        .policy(Policy::fixed_window(100, HOUR))
+        .analytics(HOUR)
+        .build()
+        .unwrap();
+    for _ in 0..5 {
+        let _ = api.check("u").await.unwrap();
+    }
+    server.kill();
+    let refused = || async { api.tell_analytics().await.unwrap_err() };
+    // What was sent on the connection as it was lost may have been told, as far as anybody knows.
+    crate::until("it is known to be away", async || {
+        api.peek("u")
+            .await
+            .is_err_and(|error| !error.may_have_executed())
+    })
+    .await;
+    assert!(!refused().await.may_have_executed());
+    server.restart();
+    crate::until("it is told", async || api.tell_analytics().await.is_ok()).await;
+    let report = api.report(2, 0).await.unwrap();
+    let sum = |count: &dyn Fn(&russet_ratelimit::Minute) -> u64| {
+        report.minutes.iter().map(count).sum::<u64>()
+    };
+    assert_eq!(sum(&|minute| minute.allowed), 5);
+    assert_eq!(sum(&|minute| minute.allowed_by["fixed_window"]), 5);
+}

@@ -178,6 +178,26 @@ async fn a_cost_is_settled_by_the_response() {
 }
 
 #[tokio::test]
+async fn two_subjects_together_are_not_two_others() {
+    let ns = namespace().await;
+    let api = patient(&ns, "api")
+        .policy(Policy::fixed_window(1, HOUR))
+        .build()
+        .unwrap();
+    let header = |name: &'static str| Subject::header(name.parse().unwrap());
+    let app = app(RateLimitLayer::new(api, header("a").and(header("b"))));
+    for (a, b) in [("x b:y", "z"), ("x", "y b:z"), ("x%20b:y", "z")] {
+        let request = Request::builder()
+            .uri("/free")
+            .header("a", a)
+            .header("b", b);
+        let request = request.body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{a:?} {b:?}");
+    }
+}
+
+#[tokio::test]
 async fn operations_have_limits_of_their_own() {
     let ns = namespace().await;
     let limits = Limits::new()
