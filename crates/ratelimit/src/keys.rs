@@ -119,7 +119,7 @@ pub const KEYS: &[KeySpec] = &[
         "%minute:{{minute}}",
         KeyType::Hash,
         KeyTtl::Configured,
-        "What was decided within a minute since 1970: `allowed`, `blocked`, `degraded`, `denied:<policy>`.",
+        "What was decided within a minute since 1970: `allowed`, `blocked`, `degraded`, `allowed:<policy>`, `denied:<policy>`, `would_deny:<policy>`.",
     )
     .owner("ratelimit")
     .commands(&["HGETALL"])
