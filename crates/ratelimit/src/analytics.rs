@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +13,7 @@ use russet_core::{
 use crate::decision::{Decision, Verdict};
 use crate::keys::{TALLY, tally};
 use crate::limiter::{Inner, Limiter};
-use crate::sample::{ONE_IN, Sample};
+use crate::sample::Sample;
 use crate::stats::{Counts, Stats};
 
 static TALLYING: Script = Script::new(TALLY);
@@ -31,6 +30,8 @@ pub(crate) struct Tally {
     allowed: Sample,
     denied: Sample,
     would_deny: Sample,
+    /// Of no policy: who is blocked is.
+    blocked: Sample,
     /// Subjects of denials.
     noted: Mutex<HashMap<Key, u64>>,
 }
@@ -81,6 +82,7 @@ impl Tally {
             allowed: Sample::default(),
             denied: Sample::default(),
             would_deny: Sample::default(),
+            blocked: Sample::default(),
             noted: Mutex::default(),
         }
     }
@@ -89,26 +91,35 @@ impl Tally {
     pub(crate) fn decided(&self, key: &Key, decision: &Decision) {
         let would_deny = decision.would_deny();
         match decision.verdict() {
-            Verdict::Allowed if self.allowed.is_due() => {
-                let policies = decision.policies();
-                self.allowed
-                    .note(policies.filter(|policy| Some(*policy) != would_deny));
-            }
-            Verdict::Denied | Verdict::Blocked if self.denied.is_due() => {
-                if let Some(policy) = decision.denied_by() {
-                    self.denied.note(iter::once(policy));
-                }
-                let mut noted = lock(&self.noted);
-                if let Some(count) = noted.get_mut(key) {
-                    *count += ONE_IN;
-                } else if noted.len() < NOTED {
-                    noted.insert(key.clone(), ONE_IN);
+            Verdict::Allowed => {
+                if let Some(weight) = self.allowed.is_due() {
+                    let policies = decision.policies();
+                    let its = policies.filter(|policy| Some(*policy) != would_deny);
+                    self.allowed.note(weight, its);
                 }
             }
-            _ => {}
+            Verdict::Denied => self.denied(key, &self.denied, decision.denied_by()),
+            Verdict::Blocked => self.denied(key, &self.blocked, None),
+            Verdict::Impossible | Verdict::HeldBack | Verdict::Unavailable => {}
         }
-        if would_deny.is_some() && self.would_deny.is_due() {
-            self.would_deny.note(would_deny.into_iter());
+        if would_deny.is_some()
+            && let Some(weight) = self.would_deny.is_due()
+        {
+            self.would_deny.note(weight, would_deny.into_iter());
+        }
+    }
+
+    /// Notes who was denied, if it is one of a few.
+    fn denied(&self, key: &Key, sample: &Sample, by: Option<&str>) {
+        let Some(weight) = sample.is_due() else {
+            return;
+        };
+        sample.note(weight, by.into_iter());
+        let mut noted = lock(&self.noted);
+        if let Some(count) = noted.get_mut(key) {
+            *count += weight;
+        } else if noted.len() < NOTED {
+            noted.insert(key.clone(), weight);
         }
     }
 
@@ -136,6 +147,7 @@ impl Tally {
                 now.degraded.saturating_sub(told.stats.degraded),
             ),
         ];
+        self.blocked.take();
         // How many there were is known; how they are shared among policies a few of them say. Where none was noted they are told when one has been.
         let kinds = [
             ("allowed", &self.allowed, now.allowed),

@@ -15,11 +15,11 @@ impl Limiter {
     pub(crate) async fn decide(&self, key: Key, cost: u64, mode: Mode) -> Result<Decision, Error> {
         let lease = match (&self.inner.leases, self.plan.life, mode, cost) {
             (Some(leases), Some(life), Mode::Whole, 1..) => {
-                let lease = leases.of(&key, &self.plan.rules);
+                let lease = leases.of(&key, &self.plan, life);
                 if let Some(answer) = lease.spend(cost) {
                     return Ok(self.told(&key, Decision::leased(lease, answer)));
                 }
-                Some((lease, life))
+                Some(lease)
             }
             _ => None,
         };
@@ -29,7 +29,7 @@ impl Limiter {
         }
         let cost = cost.min(EXACT);
         match lease {
-            Some((lease, life)) => self.fetched(key, cost, lease, life).await,
+            Some(lease) => self.fetched(key, cost, lease).await,
             None => self.decide_there(key, cost, mode).await,
         }
     }

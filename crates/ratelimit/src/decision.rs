@@ -97,9 +97,14 @@ impl Decision {
         }
     }
 
-    /// When it was charged, on the server's clock. What was paid from a lease was charged before, but in the same window.
+    /// When it was charged. What was paid from a lease was charged before, but in the same window; of a bucket no longer ago than a lease
+    /// lasts.
     pub(crate) fn charged_at(&self) -> u64 {
-        self.answer.now
+        let now = self.answer.now;
+        match &self.by {
+            By::Lease(lease) => now.saturating_sub(lease.life.in_bucket()),
+            By::Rules(_) | By::Denied(_) => now,
+        }
     }
 
     /// Redis' answer, if it let the call through.
@@ -111,7 +116,7 @@ impl Decision {
         match &self.by {
             By::Rules(rules) => rules,
             By::Denied(denied) => &denied.rules,
-            By::Lease(lease) => &lease.rules,
+            By::Lease(lease) => &lease.plan.rules,
         }
     }
 

@@ -8,7 +8,7 @@ use russet_core::{Error, Key};
 
 use crate::decision::{Decision, Source, Verdict};
 use crate::limiter::Limiter;
-use crate::speed::{Back, Lease, Life};
+use crate::speed::{Back, Lease};
 use crate::wire::{Answer, Mode};
 
 impl Limiter {
@@ -18,9 +18,8 @@ impl Limiter {
         key: Key,
         cost: u64,
         lease: Arc<Lease>,
-        life: Life,
     ) -> Result<Decision, Error> {
-        let fetching = tokio::spawn(self.clone().fetch(key.clone(), cost, lease, life));
+        let fetching = tokio::spawn(self.clone().fetch(key.clone(), cost, lease));
         match fetching.await {
             Ok(decision) => decision,
             // The runtime ends.
@@ -29,27 +28,16 @@ impl Limiter {
     }
 
     /// Fetches more than a call needs, for those that come next; while one does, others ask for themselves.
-    async fn fetch(
-        self,
-        key: Key,
-        cost: u64,
-        lease: Arc<Lease>,
-        life: Life,
-    ) -> Result<Decision, Error> {
+    async fn fetch(self, key: Key, cost: u64, lease: Arc<Lease>) -> Result<Decision, Error> {
         let (Some(leases), Ok(_one)) = (&self.inner.leases, lease.refill.try_lock()) else {
             return self.decide_there(key, cost, Mode::Whole).await;
         };
-        let (wanted, ended, asked) = (
-            leases.wanted(&lease, cost, life),
-            lease.ended(),
-            Instant::now(),
-        );
+        let (wanted, ended, asked) = (leases.wanted(&lease, cost), lease.ended(), Instant::now());
         if wanted == cost {
             // Nothing is fetched ahead; how much is spent is to be known for the next time.
             let decision = self.decide_there(key.clone(), cost, Mode::Whole).await?;
             if let Some(answer) = decision.of_redis() {
-                self.hold(&key, &lease, answer, cost, asked, ended, life)
-                    .await;
+                self.hold(&key, &lease, answer, cost, asked, ended).await;
             }
             return Ok(decision);
         }
@@ -62,7 +50,8 @@ impl Limiter {
         if granted < cost {
             // Less than it costs: it is denied, and is told for how long.
             if granted > 0 {
-                let _ = self.give_back(key.clone(), granted, 0).await;
+                let charged_at = answer.now;
+                let _ = self.give_back(key.clone(), granted, charged_at).await;
             }
             return self.decide_there(key, cost, Mode::Whole).await;
         }
@@ -70,9 +59,7 @@ impl Limiter {
         self.inner
             .checked
             .record(Verdict::Allowed.name(), asked.elapsed());
-        let told = self
-            .hold(&key, &lease, answer, cost, asked, ended, life)
-            .await;
+        let told = self.hold(&key, &lease, answer, cost, asked, ended).await;
         let decision = Decision::new(self.plan.rules.clone(), told, Source::Redis);
         Ok(self.told(&key, decision))
     }
@@ -90,12 +77,11 @@ impl Limiter {
         cost: u64,
         asked: Instant,
         ended: u64,
-        life: Life,
     ) -> Answer {
-        let granted = lease.granted(answer, cost, asked, ended, life);
+        let granted = lease.granted(answer, cost, asked, ended);
         if granted.is_first {
             let (limiter, key, lease) = (self.clone(), key.clone(), lease.clone());
-            tokio::spawn(async move { limiter.watch(key, lease, life).await });
+            tokio::spawn(async move { limiter.watch(key, lease).await });
         }
         let Back { cost, charged_at } = granted.back;
         if cost > 0 {
@@ -106,13 +92,13 @@ impl Limiter {
     }
 
     /// Gives back what is left of a lease when it dies.
-    async fn watch(self, key: Key, lease: Arc<Lease>, life: Life) {
+    async fn watch(self, key: Key, lease: Arc<Lease>) {
         while let Some(dies) = lease.dies() {
             if Instant::now() < dies {
                 tokio::time::sleep_until(dies.into()).await;
                 continue;
             }
-            let Back { cost, charged_at } = lease.end(life);
+            let Back { cost, charged_at } = lease.end();
             if cost > 0 && self.give_back(key.clone(), cost, charged_at).await.is_err() {
                 tracing::debug!(target: "russet::ratelimit", limiter = self.inner.name, cost, "what was not spent stays charged");
             }
@@ -127,20 +113,34 @@ impl Limiter {
     /// # Cancel safety
     /// A dropped call may have given some of it back.
     pub async fn return_leases(&self) -> Result<(), Error> {
-        let (Some(leases), Some(life)) = (&self.inner.leases, self.plan.life) else {
+        let Some(leases) = &self.inner.leases else {
             return Ok(());
         };
-        let all = leases
-            .all()
-            .into_iter()
-            .map(|(key, lease)| (key, lease.end(life)));
-        let back = all.filter(|(_, back)| back.cost > 0);
-        let back = back.map(|(key, back)| self.give_back(key, back.cost, back.charged_at));
+        let all = leases.all().into_iter().map(|(key, lease)| {
+            let back = lease.end();
+            (key, lease, back)
+        });
+        let back = all.filter(|(.., back)| back.cost > 0);
+        let back = back.map(async |(key, lease, back)| self.return_lease(key, &lease, back).await);
         join_all(back).await.into_iter().collect()
     }
 
+    /// By the policies that it was charged by: those of another operation, perhaps.
+    pub(crate) async fn return_lease(
+        &self,
+        key: Key,
+        lease: &Lease,
+        Back { cost, charged_at }: Back,
+    ) -> Result<(), Error> {
+        let its = Limiter {
+            plan: lease.plan.clone(),
+            ..self.clone()
+        };
+        its.give_back(key, cost, charged_at).await.map(drop)
+    }
+
     /// What is held of a subject is not spent any more, because something else holds of it now.
-    pub(crate) fn end_lease(&self, key: &Key) -> Option<Back> {
-        self.inner.leases.as_ref()?.end(key, self.plan.life?)
+    pub(crate) fn end_lease(&self, key: &Key) -> Option<(Arc<Lease>, Back)> {
+        self.inner.leases.as_ref()?.end(key)
     }
 }

@@ -24,7 +24,7 @@ use crate::reservation::{Reservation, Reserved};
 use crate::speed::{Calls, DenyCache, Leases};
 use crate::stats::{Counts, Stats};
 use crate::turns::Turns;
-use crate::wire::{EXACT, Mode, unreadable};
+use crate::wire::{Answer, EXACT, Mode, unreadable};
 
 static PEEKING: Script = Script::new(PEEK);
 
@@ -168,7 +168,8 @@ impl Limiter {
         subject: &S,
         limit: u64,
     ) -> Result<(bool, u64, u64), Error> {
-        let policy = Policy::sliding_window(limit, self.inner.window);
+        // Not under the name that a window of the limiter itself has.
+        let policy = Policy::sliding_window(limit, self.inner.window).named("is_allowed");
         let decision = self.check_with(subject, &policy).await?;
         Ok((
             decision.is_allowed(),
@@ -216,7 +217,8 @@ impl Limiter {
     /// # Cancel safety
     /// A dropped call may have given it back.
     pub async fn refund<S: KeyPart + ?Sized>(&self, subject: &S, cost: u64) -> Result<(), Error> {
-        self.give_back(self.key(subject), cost, 0).await
+        let given = self.give_back(self.key(subject), cost, 0);
+        given.await.map(drop)
     }
 
     /// Charges an estimate, to be settled when the cost is known: for tokens of a language model, or bytes. Dropped, the reservation
@@ -336,20 +338,18 @@ impl Limiter {
         Ok(Recorded::new(&answer, cost))
     }
 
-    /// Gives back what was charged then, as far as it still counts; 0 is whatever is there.
+    /// Gives back what was charged then, as far as it still counts; what is counted then.
     pub(crate) async fn give_back(
         &self,
         key: Key,
         cost: u64,
         charged_at: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<Answer, Error> {
         let cost = i64::try_from(cost.min(EXACT)).unwrap_or(i64::MAX);
         let given = self.ask_long(&key, -cost, charged_at, Mode::Record).await;
         // Also if nobody knows whether it was.
         self.forget(&key);
-        given
-            .map(drop)
-            .map_err(|error| error.on("refund", Some(&key)))
+        given.map_err(|error| error.on("refund", Some(&key)))
     }
 
     pub(crate) fn forget(&self, key: &Key) {

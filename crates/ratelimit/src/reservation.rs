@@ -73,11 +73,14 @@ impl Reservation {
     pub async fn commit(self, actual: u64) -> Result<Recorded, Error> {
         let charged = self.charged();
         if actual <= charged {
-            let remaining = self.decision.remaining().saturating_add(charged - actual);
+            let mut remaining = self.decision.remaining();
             if actual < charged {
-                self.limiter
-                    .give_back(self.key, charged - actual, self.decision.charged_at())
-                    .await?;
+                let back = charged - actual;
+                let given = self
+                    .limiter
+                    .give_back(self.key, back, self.decision.charged_at());
+                let answer = given.await?;
+                remaining = answer.limit.saturating_sub(answer.current);
             }
             return Ok(Recorded {
                 counted: actual,
@@ -106,9 +109,10 @@ impl Reservation {
         match self.charged() {
             0 => Ok(()),
             charged => {
-                self.limiter
-                    .give_back(self.key, charged, self.decision.charged_at())
-                    .await
+                let given = self
+                    .limiter
+                    .give_back(self.key, charged, self.decision.charged_at());
+                given.await.map(drop)
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One call in so many is noted.
-pub(crate) const ONE_IN: u64 = 16;
+/// One call in so many is noted, and counts for as many.
+const ONE_IN: u64 = 16;
 
 /// The policies of a few of many calls: enough to say how all of them are shared among policies.
 #[derive(Debug, Default)]
@@ -23,19 +23,22 @@ pub(crate) struct Noted {
 }
 
 impl Sample {
-    /// Whether a call is one of those that are to be noted: by chance, but for the first.
-    pub(crate) fn is_due(&self) -> bool {
-        fastrand::u64(..ONE_IN) == 0 || !self.is_begun.load(Ordering::Relaxed)
+    /// For how many a call counts that is to be noted. By chance it is; the first one counts for itself, so that there is one.
+    pub(crate) fn is_due(&self) -> Option<u64> {
+        if fastrand::u64(..ONE_IN) == 0 {
+            return Some(ONE_IN);
+        }
+        (!self.is_begun.load(Ordering::Relaxed)).then_some(1)
     }
 
-    pub(crate) fn note<'p>(&self, policies: impl Iterator<Item = &'p str>) {
+    pub(crate) fn note<'p>(&self, weight: u64, policies: impl Iterator<Item = &'p str>) {
         let mut noted = self.lock();
         self.is_begun.store(true, Ordering::Relaxed);
-        noted.calls += 1;
+        noted.calls += weight;
         for policy in policies {
             match noted.by.get_mut(policy) {
-                Some(count) => *count += 1,
-                None => drop(noted.by.insert(policy.to_owned(), 1)),
+                Some(count) => *count += weight,
+                None => drop(noted.by.insert(policy.to_owned(), weight)),
             }
         }
     }
@@ -82,16 +85,16 @@ mod tests {
     fn a_few_stand_for_all() {
         let sample = Sample::default();
         assert!(sample.take().is_none());
-        assert!(sample.is_due(), "the first");
-        sample.note(["second", "hour"].into_iter());
+        assert!(sample.is_due().is_some(), "the first");
+        sample.note(2, ["second", "hour"].into_iter());
         let taken = sample.take().unwrap();
-        assert!(sample.is_due(), "the first since it was taken");
-        sample.note(["hour"].into_iter());
+        assert!(sample.is_due().is_some(), "the first since it was taken");
+        sample.note(1, ["hour"].into_iter());
         sample.put_back(taken);
         let both = sample.take().unwrap();
         assert_eq!(
             both.shares(101).collect::<Vec<_>>(),
-            [("hour", 101), ("second", 50)]
+            [("hour", 101), ("second", 67)]
         );
         assert!(sample.take().is_none());
     }
@@ -99,8 +102,8 @@ mod tests {
     #[test]
     fn about_one_in_so_many() {
         let sample = Sample::default();
-        sample.note(["hour"].into_iter());
-        let due = (0..16_000).filter(|_| sample.is_due()).count();
+        sample.note(1, ["hour"].into_iter());
+        let due = (0..16_000).filter(|_| sample.is_due().is_some()).count();
         assert!((700..1_300).contains(&due), "{due}");
     }
 }

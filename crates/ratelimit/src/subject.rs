@@ -8,7 +8,6 @@ use russet_core::{Bytes, Error, Key, KeyPart, Policy as Sending, Script};
 use crate::keys::{self, BLOCK, OVERRIDE, RESET, UNBLOCK};
 use crate::limiter::Limiter;
 use crate::policy::{Policy, as_micros, lasting};
-use crate::speed::Back;
 use crate::wire::Kind;
 
 static RESETTING: Script = Script::new(RESET);
@@ -139,9 +138,9 @@ impl Limiter {
         let held = self
             .end_lease(key)
             .filter(|_| !std::ptr::eq(script, &RESETTING));
-        if let Some(Back { cost, charged_at }) = held {
+        if let Some((lease, back)) = held {
             let (limiter, key) = (self.clone(), key.clone());
-            let back = tokio::spawn(async move { limiter.give_back(key, cost, charged_at).await });
+            let back = tokio::spawn(async move { limiter.return_lease(key, &lease, back).await });
             // It stays charged if it cannot be given back.
             let _ = back.await;
         }

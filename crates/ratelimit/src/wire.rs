@@ -61,8 +61,8 @@ pub(crate) enum Mode {
 }
 
 /// A call's own argument: what is asked, of which of the sets of policies, and the cost; a negative one is given back. Joined, it is
-/// one decision with the call behind it. What is given back says when it was charged, so that policies that do not count it any more give back
-/// nothing; 0 where nobody knows.
+/// one decision with the call behind it. What is given back says when it was charged, so that policies that do not count it any more give back nothing; 0 where
+/// nobody knows.
 pub(crate) fn ask(mode: Mode, set: u8, cost: i64, charged_at: u64, is_joined: bool) -> Bytes {
     let letter = match mode {
         Mode::Whole => b'c',
@@ -70,7 +70,7 @@ pub(crate) fn ask(mode: Mode, set: u8, cost: i64, charged_at: u64, is_joined: bo
         Mode::Record => b'r',
         Mode::Penalize => b'p',
     };
-    if (letter, set, cost, is_joined, charged_at) == (b'c', 1, 1, false, 0) {
+    if (letter, set, cost, is_joined) == (b'c', 1, 1, false) {
         return Bytes::from_static(b"c\x011");
     }
     let letter = if is_joined {
@@ -81,8 +81,7 @@ pub(crate) fn ask(mode: Mode, set: u8, cost: i64, charged_at: u64, is_joined: bo
     let mut bytes = vec![letter, set];
     bytes.extend(cost.to_string().into_bytes());
     if charged_at > 0 {
-        bytes.push(b'@');
-        bytes.extend(charged_at.to_string().into_bytes());
+        bytes.extend(format!("@{charged_at}").into_bytes());
     }
     bytes.into()
 }

@@ -2,7 +2,7 @@
 -- KEYS       of each call the subject's hash, and the sorted set of each log among its policies
 -- ARGV       sets of policies, as `look.lua` has them
 -- ARGV       then of each call its mode, its set and its cost: 'c', a byte, a decimal number; of what is given back also
---            '@' and when it was charged, and policies that do not count it any more give nothing back. Modes: c all of it or nothing, u as much
+--            '@' and when it was charged, and policies give nothing back that they do not count any more. Modes: c all of it or nothing, u as much
 --            as fits, r whatever the limit, p the same and a denial; in capitals: one decision with the call that follows
 -- REPLY      of each call '<BBBdddddd': a verdict (0 denied, 1 allowed, 2 never, 3 blocked, 4 the periods of the calendar are others,
 --            5 this one would pass, but another subject's does not); which policy it is about; which watching one would deny, with 128
@@ -27,10 +27,10 @@ local function room(one)
     return math.max(1, cost)
 end
 
--- Nothing is given back to who was charged nothing, and what costs nothing changes nothing, unless the clock was set back or a
--- window has become longer.
+-- Nothing is given back to who was charged nothing, or of what has ceased to count, and what costs nothing changes nothing, unless the
+-- clock was set back or a window has become longer.
 local function is_to_be_stored(one, place)
-    return one.cost > 0 or (states[place] and (one.cost < 0 or aheads[place] or lives[place]))
+    return one.cost > 0 or (states[place] and (charges[place] < 0 or aheads[place] or lives[place]))
 end
 
 -- Stores what was evaluated.
@@ -73,8 +73,10 @@ local function charge(one)
     end
     for at in pairs(set.logs or {}) do
         local place = first + at
-        if effects[place] and not waits[place] then
-            effects[place]()
+        if not waits[place] and (effects[place] or lives[place]) then
+            if effects[place] then
+                effects[place]()
+            end
             call('PEXPIRE', logs[place], decimal(ceil((idles[place] + 1000000) / 1000)))
         end
     end
@@ -110,6 +112,8 @@ local function escalate(one)
         return 0
     end
     call('HDEL', one.key, '!denials')
+    -- What is charged after this says so too.
+    one.is_marked = true
     return block(one.key, lasts, factor, most, forget)
 end
 
@@ -241,7 +245,7 @@ for at = argument, #ARGV do
     calls[count] = one
     one.key, one.place, one.set, one.first, one.mode, one.asks = KEYS[place], place, set, first, mode, cost
     one.charged_at, one.forces = when, mode == 'r' or mode == 'p'
-    one.is_new, one.is_marked, one.has_more, one.blocked, one.escalated = false, false, false, 0, nil
+    one.is_new, one.is_marked, one.blocked, one.escalated = false, false, 0, nil
     place, first = place + set.stride, first + set.size
     if not joins then
         decide(count, replies)

@@ -7,7 +7,7 @@
 -- KEYS     none of its own
 -- REPLY    none of its own
 -- COST     O(1)
--- COMMANDS: HGET, HKEYS, HMGET, PTTL, TYPE
+-- COMMANDS: HGET, HGETALL, HMGET, PTTL, TYPE
 local sets, argument = {}, 2
 for index = 1, tonumber(ARGV[1]) do
     local size, says = tonumber(ARGV[argument]), ARGV[argument + 1]
@@ -57,26 +57,25 @@ local function unusual(one)
     elseif not one.is_marked then
         return
     end
-    -- Of another set of policies there may be more to know, which is not to be forgotten here.
-    if not one.is_marked then
-        for _, name in ipairs(call('HKEYS', key)) do
-            one.has_more = one.has_more or sub(name, 1, 7) == '!limit:'
+    local found, fields = call('HGETALL', key), {}
+    for place = 1, #found, 2 do
+        fields[found[place]] = found[place + 1]
+    end
+    one.blocked = blocked(fields['!block'])
+    one.is_marked = one.blocked > 0
+    for name, field in pairs(fields) do
+        -- Also of a policy of another set, or it would be forgotten here.
+        if sub(name, 1, 7) == '!limit:' then
+            local _, till = read('<Bd', field)
+            one.is_marked = one.is_marked or till > now
         end
     end
-    local names = { '!block' }
     for at = 1, set.size do
-        names[at + 1] = '!limit:' .. set[at].name
-    end
-    local fields = call('HMGET', key, unpack(names))
-    one.blocked = blocked(fields[1])
-    one.is_marked = one.blocked > 0 or one.has_more
-    for at = 1, set.size do
-        local field = fields[at + 1]
+        local field = fields['!limit:' .. set[at].name]
         if field then
             local _, till = read('<Bd', field)
             local spec = sub(field, 10)
             if till > now and byte(spec) == set[at].kind then
-                one.is_marked = true
                 runs[first + at] = kinds[byte(spec)](spec)
             end
         end

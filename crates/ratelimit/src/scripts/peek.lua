@@ -4,7 +4,7 @@
 -- REPLY    '<dd': for how many microseconds it is blocked, and the server's time; then of each policy '<ddd': limit, counted,
 --          microseconds until nothing is. Nothing if the periods of the calendar are others: the server's time alone, '<d'.
 -- COST     O(policies)
--- COMMANDS: HGET, HMGET, PTTL, TYPE, ZRANGEBYSCORE, ZCARD
+-- COMMANDS: HGET, HGETALL, HMGET, PTTL, TYPE, ZRANGEBYSCORE, ZCARD
 local set = sets[1]
 if set.is_stale then
     return { write('<d', now) }

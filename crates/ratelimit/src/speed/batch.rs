@@ -80,7 +80,7 @@ pub(crate) struct Part {
     pub(crate) rules: Arc<Rules>,
     pub(crate) mode: Mode,
     pub(crate) cost: i64,
-    /// When what is given back was charged; 0 for whatever is there.
+    /// When what is given back was charged.
     pub(crate) charged_at: u64,
 }
 
@@ -194,8 +194,18 @@ impl Deciding {
                 .saturating_sub_unsigned(here());
             self.ahead.store(ahead, Ordering::Relaxed);
             let asked: Vec<&Call> = others.iter().map(|at| calls[*at]).collect();
-            for (at, answer) in others.into_iter().zip(self.send(&asked, there).await?) {
-                answers[at] = answer;
+            match self.send(&asked, there).await {
+                Ok(again) => {
+                    for (at, answer) in others.into_iter().zip(again) {
+                        answers[at] = answer;
+                    }
+                }
+                // What was decided before is.
+                Err(error) => {
+                    for at in others {
+                        answers[at] = Err(error.clone());
+                    }
+                }
             }
         }
         for answer in &mut answers {
@@ -281,6 +291,7 @@ mod tests {
 
     use russet_core::Redis;
     use russet_testkit::Shared;
+    use russet_testkit::proxy::{Fault, Match, Proxy};
 
     use super::*;
     use crate::keys::CONCERN;
@@ -319,5 +330,40 @@ mod tests {
                 "{off}: {ahead}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_stays_so_if_others_cannot_be_asked_again() {
+        let server = russet_testkit::Server::start();
+        let proxy = Proxy::of(&server);
+        let redis = Redis::connect(&proxy.url()).await.unwrap();
+        let ns = redis.namespace("shop").unwrap();
+        let stem = ns.stem("ratelimit", "calendar").unwrap();
+        let call = |policy| Call {
+            parts: vec![Part {
+                key: crate::keys::subject(&stem, "u"),
+                logs: Vec::new(),
+                rules: Rules::new(vec![policy], false, None).unwrap(),
+                mode: Mode::Whole,
+                cost: 1,
+                charged_at: 0,
+            }],
+        };
+        let calls = [
+            call(Limit::fixed_window(5, Duration::from_mins(1))),
+            call(Limit::calendar(5, Period::Minute, "UTC")),
+        ];
+        let deciding = Deciding {
+            lane: ns.on(CONCERN, &stem),
+            ahead: AtomicI64::new(3_600_000_000),
+        };
+        // Until its script is known there.
+        let _ = deciding.fly(calls[..1].to_vec(), Instant::now()).await;
+        let again = Match::command("EVALSHA").nth(2);
+        let refused = proxy.inject(again, Fault::RejectReply("ERR no".to_owned()));
+        let answers = deciding.fly(calls.to_vec(), Instant::now()).await;
+        assert_eq!(refused.hits(), 1);
+        assert_eq!(answers[0].as_ref().unwrap()[0].ruling, Ruling::Allowed);
+        assert!(answers[1].is_err());
     }
 }

@@ -72,7 +72,8 @@ impl DenyCache {
         cost: u64,
     ) -> Option<(Arc<Denied>, Answer)> {
         let denied = self.denied.get(key)?;
-        if cost < denied.cost || !Arc::ptr_eq(rules, &denied.rules) {
+        let is_known = denied.cost <= cost && (denied.cost == 0 || cost <= rules.tightest().0);
+        if !is_known || !Arc::ptr_eq(rules, &denied.rules) {
             return None;
         }
         let now = Instant::now();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use russet_core::{BuildError, BuildErrorKind, Key};
 
 use super::Subjects;
+use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::rules::Rules;
 use crate::wire::{Answer, Kind};
@@ -15,8 +16,6 @@ use crate::wire::{Answer, Kind};
 const LONGEST: Duration = Duration::from_secs(1);
 /// How many subjects a process holds leases of at most.
 const SUBJECTS: usize = 10_000;
-/// What is given back comes so much later than it was counted at most, or a little.
-const LATE: Duration = Duration::from_millis(100);
 /// No more than this part of what is left is fetched ahead: near the limit nothing is.
 const PART_OF_REST: u64 = 8;
 
@@ -33,7 +32,8 @@ pub(crate) struct Leases {
 /// sub-window in which it counts. What a bucket is charged leaks from then on, so whoever spends it later may find others in its
 /// place: therefore buckets of limiters with leases are smaller by what flows in during a lease.
 pub(crate) struct Lease {
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) life: Life,
     held: Mutex<Held>,
     /// Whoever fetches more; the others meanwhile ask for themselves.
     pub(crate) refill: tokio::sync::Mutex<()>,
@@ -48,8 +48,8 @@ struct Held {
     /// Spent since then, and when that was.
     spent: u64,
     since: Instant,
-    /// When the oldest of what is left was asked for.
-    asked: Instant,
+    /// When the oldest of what is left was charged, on the server's clock.
+    charged_at: u64,
     /// How often it was ended from outside: what was asked before is not held after.
     ended: u64,
     /// Whether somebody gives back what is left when it dies.
@@ -80,8 +80,8 @@ pub(crate) enum Life {
     SubWindow(u64),
     /// Until the window ends, after which nothing counts.
     Window,
-    /// So many microseconds, in which a bucket leaks so many tokens at most.
-    For { micros: u64, tokens: u64 },
+    /// So many microseconds.
+    For(u64),
 }
 
 impl Leases {
@@ -92,27 +92,24 @@ impl Leases {
         }
     }
 
-    pub(crate) fn of(&self, key: &Key, rules: &Arc<Rules>) -> Arc<Lease> {
-        if let Some(lease) = self
-            .held
-            .get(key)
-            .filter(|lease| Arc::ptr_eq(&lease.rules, rules))
-        {
+    pub(crate) fn of(&self, key: &Key, plan: &Arc<Plan>, life: Life) -> Arc<Lease> {
+        let known = self.held.get(key);
+        if let Some(lease) = known.filter(|lease| Arc::ptr_eq(&lease.plan, plan)) {
             return lease;
         }
-        let lease = Arc::new(Lease::new(rules.clone()));
+        let lease = Arc::new(Lease::new(plan.clone(), life));
         self.held.insert(key.clone(), lease.clone());
         lease
     }
 
     /// What a call of this cost asks for, and how much of that it is itself.
-    pub(crate) fn wanted(&self, lease: &Lease, cost: u64, life: Life) -> u64 {
+    pub(crate) fn wanted(&self, lease: &Lease, cost: u64) -> u64 {
         let held = lease.lock();
         let Some(answer) = held.answer else {
             return cost;
         };
         let passed = held.since.elapsed().max(Duration::from_millis(10));
-        let ahead = micros(life.of(&answer).min(LONGEST));
+        let ahead = micros(lease.life.of(&answer).min(LONGEST));
         // As much as was spent in the same time lately.
         let rate = u128::from(held.spent) * u128::from(ahead) / u128::from(micros(passed));
         let rest = answer.limit.saturating_sub(answer.current) / PART_OF_REST;
@@ -123,10 +120,11 @@ impl Leases {
     }
 
     /// Whatever is held of a subject, or is just being fetched, is not spent any more; what is left of it.
-    pub(crate) fn end(&self, key: &Key, life: Life) -> Option<Back> {
+    pub(crate) fn end(&self, key: &Key) -> Option<(Arc<Lease>, Back)> {
         let lease = self.held.get(key)?;
         lease.lock().ended += 1;
-        Some(lease.end(life)).filter(|back| back.cost > 0)
+        let back = lease.end();
+        (back.cost > 0).then_some((lease, back))
     }
 
     /// All leases that there are, with their subjects.
@@ -136,17 +134,18 @@ impl Leases {
 }
 
 impl Lease {
-    fn new(rules: Arc<Rules>) -> Self {
+    fn new(plan: Arc<Plan>, life: Life) -> Self {
         let now = Instant::now();
         Lease {
-            rules,
+            plan,
+            life,
             held: Mutex::new(Held {
                 left: 0,
                 dies: now,
                 answer: None,
                 spent: 0,
                 since: now,
-                asked: now,
+                charged_at: 0,
                 ended: 0,
                 is_watched: false,
             }),
@@ -184,14 +183,7 @@ impl Lease {
     }
 
     /// Takes what Redis granted to one who asked at this time, when it had been ended so often, and spends this much of it.
-    pub(crate) fn granted(
-        &self,
-        answer: Answer,
-        cost: u64,
-        asked: Instant,
-        ended: u64,
-        life: Life,
-    ) -> Granted {
+    pub(crate) fn granted(&self, answer: Answer, cost: u64, asked: Instant, ended: u64) -> Granted {
         let mut held = self.lock();
         let granted = u64::try_from(answer.charged).unwrap_or(0);
         let rest = granted.saturating_sub(cost);
@@ -201,27 +193,30 @@ impl Lease {
             charged: i64::try_from(cost).unwrap_or(i64::MAX),
             ..answer
         };
+        let now = Instant::now();
         // Of a subject of which there is more to know its own policy may be another one.
-        if held.ended != ended || answer.is_marked {
+        let is_over = held.ended != ended || answer.is_marked;
+        let mut back = Back::of(0, held.charged_at);
+        if is_over || now >= held.dies {
+            back.cost = std::mem::take(&mut held.left);
+        }
+        if is_over {
+            if back.cost == 0 {
+                back = Back::of(0, answer.now);
+            }
+            back.cost += rest;
             held.answer = None;
             return Granted {
                 told: told(0),
                 is_first: false,
-                back: self.returned(rest, asked, Some(&answer), life),
+                back,
             };
         }
-        let now = Instant::now();
-        let dies = asked + life.of(&answer).min(LONGEST);
-        let dead = if now >= held.dies {
-            std::mem::take(&mut held.left)
-        } else {
-            0
-        };
-        let back = self.returned(dead, held.asked, held.answer.as_ref(), life);
+        let dies = asked + self.life.of(&answer).min(LONGEST);
         // What was left lives no longer for it.
-        (held.dies, held.asked) = match held.left {
-            0 => (dies, asked),
-            _ => (dies.min(held.dies), held.asked),
+        (held.dies, held.charged_at) = match held.left {
+            0 => (dies, answer.now),
+            _ => (dies.min(held.dies), held.charged_at),
         };
         held.left += rest;
         (held.spent, held.since) = (cost, asked);
@@ -232,27 +227,6 @@ impl Lease {
             told: told(held.left),
             is_first,
             back,
-        }
-    }
-
-    /// What is given back of what was not spent.
-    ///
-    /// What a bucket was charged has leaked meanwhile, as if it had been spent when it was fetched: just the rest is given back.
-    fn returned(&self, left: u64, asked: Instant, answer: Option<&Answer>, life: Life) -> Back {
-        let leaked = match life {
-            Life::For {
-                micros: lasts,
-                tokens,
-            } => {
-                let passed = u128::from(micros(asked.elapsed() + LATE));
-                u64::try_from(passed * u128::from(tokens) / u128::from(lasts.max(1)) + 1)
-                    .unwrap_or(u64::MAX)
-            }
-            Life::SubWindow(_) | Life::Window => 0,
-        };
-        Back {
-            cost: left.saturating_sub(leaked),
-            charged_at: answer.map_or(1, |answer| answer.now),
         }
     }
 
@@ -267,17 +241,20 @@ impl Lease {
     }
 
     /// What is left, which nobody can spend any more.
-    pub(crate) fn end(&self, life: Life) -> Back {
-        let (left, asked, answer) = {
-            let mut held = self.lock();
-            (std::mem::take(&mut held.left), held.asked, held.answer)
-        };
-        self.returned(left, asked, answer.as_ref(), life)
+    pub(crate) fn end(&self) -> Back {
+        let mut held = self.lock();
+        Back::of(std::mem::take(&mut held.left), held.charged_at)
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         // Nothing under this lock panics.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Back {
+    fn of(cost: u64, charged_at: u64) -> Self {
+        Back { cost, charged_at }
     }
 }
 
@@ -287,8 +264,16 @@ impl Life {
         Duration::from_micros(match self {
             Life::SubWindow(width) => width - answer.now % width,
             Life::Window => answer.idle,
-            Life::For { micros, .. } => micros,
+            Life::For(micros) => micros,
         })
+    }
+
+    /// How many microseconds ago what is spent of a bucket may have been charged.
+    pub(crate) fn in_bucket(self) -> u64 {
+        match self {
+            Life::For(micros) => micros,
+            Life::SubWindow(_) | Life::Window => 0,
+        }
     }
 
     /// How long what these rules charge may be spent: as long as by each of them.
@@ -333,12 +318,9 @@ pub(crate) fn smaller(policy: Policy) -> Result<Policy, BuildError> {
 
 /// How long the part by which [`smaller`] made it takes to flow in, at least.
 fn lease_of(policy: &Policy) -> Life {
-    let (burst, fills) = policy.as_bucket();
+    let (_, fills) = policy.as_bucket();
     // What was taken away is a nineteenth, or more, of what is left.
-    Life::For {
-        micros: micros(fills) / (PART_OF_BUCKET - 1),
-        tokens: burst.div_ceil(PART_OF_BUCKET - 1),
-    }
+    Life::For(micros(fills) / (PART_OF_BUCKET - 1))
 }
 
 fn micros(time: Duration) -> u64 {
@@ -355,12 +337,12 @@ impl fmt::Debug for Leases {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::policy::Policy;
+    use crate::plan::Options;
     use crate::wire::Ruling;
 
     #[test]
     fn what_was_asked_for_before_it_was_ended_is_not_spent_after() {
-        let rules = Rules::new(vec![Policy::fixed_window(100, LONGEST)], false, None).unwrap();
+        let plan = Plan::of_one(Policy::fixed_window(100, LONGEST), &Options::default());
         let answer = Answer {
             ruling: Ruling::Allowed,
             policy: 1,
@@ -373,8 +355,8 @@ mod tests {
             idle: 60_000_000,
             now: 1,
         };
-        let lease = Lease::new(rules);
-        let granted = |ended: u64| lease.granted(answer, 1, Instant::now(), ended, Life::Window);
+        let lease = Lease::new(plan.unwrap(), Life::Window);
+        let granted = |ended: u64| lease.granted(answer, 1, Instant::now(), ended);
         let ended = lease.ended();
         assert_eq!(granted(ended).back.cost, 0);
         assert!(lease.spend(10).is_some());
@@ -382,5 +364,15 @@ mod tests {
         lease.lock().ended += 1;
         assert_eq!(granted(ended).back.cost, 10);
         assert!(lease.spend(1).is_none());
+        // What is left when a subject turns out to have a limit of its own is given back at once, as of when it was charged.
+        let ended = lease.ended();
+        granted(ended);
+        let marked = Answer {
+            is_marked: true,
+            now: 9,
+            ..answer
+        };
+        let back = lease.granted(marked, 1, Instant::now(), ended).back;
+        assert_eq!((back.cost, back.charged_at), (20, 1));
     }
 }

@@ -14,7 +14,7 @@ async fn processes_report_together() {
     let ns = on(&server).await;
     let build = || {
         Limiter::builder(&ns, "api")
-            .deadline(SECOND)
+            .deadline(2 * SECOND)
             .policy(Policy::fixed_window(100, HOUR))
             .policy(Policy::sliding_window(1_000, HOUR))
             .policy(Policy::fixed_window(20, HOUR).named("planned").shadow())
@@ -35,7 +35,9 @@ async fn processes_report_together() {
         }
     }
     processes[0].block("d", MINUTE).await.unwrap();
-    let _ = processes[0].check("d").await.unwrap();
+    for _ in 0..1_000 {
+        let _ = processes[0].check("d").await.unwrap();
+    }
     for process in &processes {
         process.tell_analytics().await.unwrap();
         process.tell_analytics().await.unwrap();
@@ -46,7 +48,7 @@ async fn processes_report_together() {
         report.minutes.iter().map(count).sum::<u64>()
     };
     assert_eq!(sum(&|minute| minute.allowed), 201);
-    assert_eq!(sum(&|minute| minute.blocked), 1);
+    assert_eq!(sum(&|minute| minute.blocked), 1_000);
     let denied = sum(&|minute| minute.denied.values().sum());
     assert!(
         (995..=999).contains(&denied),
@@ -73,7 +75,12 @@ async fn processes_report_together() {
         .map(|(subject, _)| &**subject)
         .collect();
     assert_eq!(names.len(), 2, "{report:?}");
-    assert!(names.contains(&"c"), "{report:?}");
+    // By chance a few more or less than the 1,000 that there were; of the others one has some 650.
+    let of_d = report.most_denied.iter().find(|(name, _)| name == "d");
+    assert!(
+        of_d.is_some_and(|(_, count)| (300..3_000).contains(count)),
+        "{report:?}"
+    );
     for key in server.command(&["KEYS", "*%*"]).as_array().unwrap() {
         assert!(
             server

@@ -176,7 +176,7 @@ proptest! {
             .prop_flat_map(|(limit, window)| (Just([limit, window, SLACK]), steps(window, limit)))
     ) {
         let [limit, window, _] = numbers;
-        let mut model = FixedWindow { limit, window, count: 0, ends: 0 };
+        let mut model = FixedWindow { limit, window, count: 0, begins: 0 };
         compare(3, &numbers, &mut model, &steps)?;
     }
 
@@ -218,6 +218,46 @@ proptest! {
             pass @ Step::Pass(_) => pass,
         }).collect();
         compare(6, &numbers, &mut model, &steps)?;
+    }
+
+    /// Whatever is given back, late and in whatever order: there is never less counted than if it had never been charged.
+    #[test]
+    fn a_bucket_gives_back_no_more_than_a_charge_is_still_worth(
+        steps in prop::collection::vec((0..3_000_000_i64, 1..60_i64, prop::option::weighted(0.4, any::<prop::sample::Index>()), 1..=100_i64), 1..80)
+    ) {
+        // A token in 50 ms.
+        let fresh = TokenBucket { burst: 100, one: 50_000, rate: 1, tick: 1, used: 0, last: 0 };
+        let policies = [("it", settings(1, &[100, 50_000, 1, 1, SLACK]))];
+        let mut script = Clocked::new();
+        // When, how much, and how much of it was given back.
+        let mut charged: Vec<(i64, i64, i64)> = Vec::new();
+        for (pass, cost, given_back, percent) in &steps {
+            script.now += pass / 3;
+            let told = match given_back {
+                Some(which) if !charged.is_empty() => {
+                    let one = which.get(&charged);
+                    let at = charged.iter().position(|other| std::ptr::eq(other, one)).unwrap();
+                    let (when, cost, back) = charged[at];
+                    let less = (cost - back) * percent / 100;
+                    charged[at].2 += less;
+                    script.give_back(&policies, less, when)
+                }
+                _ => {
+                    let told = script.ask(&policies, 'c', *cost);
+                    if told.ruling == ALLOWED {
+                        charged.push((script.now, *cost, 0));
+                    }
+                    told
+                }
+            };
+            let mut meant = fresh.clone();
+            for (when, cost, back) in &charged {
+                if cost > back {
+                    meant.charge(*when, cost - back);
+                }
+            }
+            prop_assert!(told.current >= meant.counted(script.now), "{} of {} after {:?}", told.current, meant.counted(script.now), steps);
+        }
     }
 
     /// Limits and sub-windows that change with each call: there are never more than the limit of now, by what was let through.

@@ -55,12 +55,9 @@ fn load(connection: &mut Connection, is_it: impl Fn(&str) -> bool) -> String {
 }
 
 /// What is asked of a call: in capitals it is one decision with the next one.
-pub(crate) fn asked(mode: char, cost: i64, charged_at: i64) -> Vec<u8> {
+pub(crate) fn asked(mode: char, cost: i64) -> Vec<u8> {
     let mut asked = vec![mode as u8, 1];
     asked.extend(cost.to_string().into_bytes());
-    if charged_at > 0 {
-        asked.extend(format!("@{charged_at}").into_bytes());
-    }
     asked
 }
 
@@ -138,13 +135,15 @@ impl Clocked {
         cost: i64,
         charged_at: i64,
     ) -> Answer {
-        self.send_asked(policies, asked('r', -cost, charged_at));
+        let mut asked = asked('r', -cost);
+        asked.extend(format!("@{charged_at}").into_bytes());
+        self.send_asked(policies, asked);
         self.receive()
     }
 
     /// The same without waiting for the answer, which [`receive`](Clocked::receive) has.
     pub(crate) fn send(&mut self, policies: &[(&str, Vec<u8>)], mode: char, cost: i64) {
-        self.send_asked(policies, asked(mode, cost, 0));
+        self.send_asked(policies, asked(mode, cost));
     }
 
     fn send_asked(&mut self, policies: &[(&str, Vec<u8>)], asked: Vec<u8>) {

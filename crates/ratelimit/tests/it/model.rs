@@ -22,20 +22,30 @@ pub(crate) trait Model: Clone {
         let _ = now;
         i64::MIN
     }
+    /// How much still counts of what was charged then.
+    fn still_counts(&mut self, now: i64, cost: i64, charged_at: i64) -> i64 {
+        if charged_at < self.counts_from(now) {
+            0
+        } else {
+            cost
+        }
+    }
 }
 
 /// What becomes of giving back what was charged then.
 pub(crate) fn give_back<M: Model>(model: &mut M, now: i64, cost: i64, charged_at: i64) -> Answer {
-    let back = if charged_at < model.counts_from(now) {
-        0
-    } else {
-        cost
-    };
+    let is_ahead = model.is_ahead(now);
+    let before = model.clone();
+    let back = model.still_counts(now, cost, charged_at);
     // The script says what it was asked to give back, not what there was of it.
-    Answer {
+    let answer = Answer {
         charged: -cost,
         ..ask(model, now, 'r', -back)
+    };
+    if back == 0 && !is_ahead {
+        *model = before;
     }
+    answer
 }
 
 /// What a decision by one model comes to.
@@ -153,6 +163,15 @@ impl Model for TokenBucket {
     fn charge(&mut self, now: i64, cost: i64) {
         self.leak(now);
         self.used += cost * self.one;
+    }
+
+    fn still_counts(&mut self, now: i64, cost: i64, charged_at: i64) -> i64 {
+        if charged_at > now {
+            return cost;
+        }
+        let leaked = i128::from(ceil(now - charged_at, self.tick)) * i128::from(self.rate);
+        let weight = i128::from(cost) * i128::from(self.one);
+        i64::try_from((weight - leaked).max(0) / i128::from(self.one)).unwrap()
     }
 
     fn give_back(&mut self, now: i64, cost: i64) {
@@ -277,21 +296,25 @@ pub(crate) struct FixedWindow {
     pub(crate) limit: i64,
     pub(crate) window: i64,
     pub(crate) count: i64,
-    pub(crate) ends: i64,
+    pub(crate) begins: i64,
 }
 
 impl FixedWindow {
     fn turn(&mut self, now: i64) {
-        if self.ends <= now {
-            (self.count, self.ends) = (0, now + self.window);
+        self.begins = self.begins.min(now);
+        if self.begins + self.window <= now {
+            (self.count, self.begins) = (0, now);
         }
-        self.ends = self.ends.min(now + self.window);
+    }
+
+    fn ends(&self) -> i64 {
+        self.begins + self.window
     }
 }
 
 impl Model for FixedWindow {
     fn is_ahead(&self, now: i64) -> bool {
-        self.ends > now + self.window
+        self.begins > now
     }
 
     fn limit(&self) -> i64 {
@@ -308,13 +331,13 @@ impl Model for FixedWindow {
         if self.count + cost <= self.limit {
             0
         } else {
-            self.ends - now
+            self.ends() - now
         }
     }
 
     fn idle(&mut self, now: i64) -> i64 {
         self.turn(now);
-        if self.count > 0 { self.ends - now } else { 0 }
+        if self.count > 0 { self.ends() - now } else { 0 }
     }
 
     fn room(&mut self, now: i64) -> i64 {
@@ -325,21 +348,21 @@ impl Model for FixedWindow {
     fn charge(&mut self, now: i64, cost: i64) {
         self.turn(now);
         if self.count == 0 {
-            self.ends = now + self.window;
+            self.begins = now;
         }
         self.count += cost;
     }
 
     fn counts_from(&mut self, now: i64) -> i64 {
         self.turn(now);
-        self.ends - self.window
+        self.begins
     }
 
     fn give_back(&mut self, now: i64, cost: i64) {
         self.turn(now);
         self.count = (self.count - cost).max(0);
         if self.count == 0 {
-            self.ends = 0;
+            self.begins = 0;
         }
     }
 }

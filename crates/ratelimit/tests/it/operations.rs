@@ -159,15 +159,16 @@ async fn a_reservation_is_settled_by_what_it_has_cost() {
         tokens.reserve("ws", 600).await.unwrap(),
         Reserved::Refused(_)
     ));
-    assert_eq!(less.commit(150).await.unwrap().remaining, 850);
-    assert_eq!(current().await, 150);
+    tokens.record("ws", 40).await.unwrap();
+    assert_eq!(less.commit(150).await.unwrap().remaining, 810);
+    assert_eq!(current().await, 190);
     let Reserved::Granted(more) = tokens.reserve("ws", 100).await.unwrap() else {
         panic!()
     };
     let settled = more.commit(2_500).await.unwrap();
     assert_eq!(
         (settled.counted, settled.excess, current().await),
-        (1_850, 650, 2_000)
+        (1_810, 690, 2_000)
     );
     tokens.reset("ws").await.unwrap();
     let Reserved::Granted(cancelled) = tokens.reserve("ws", 100).await.unwrap() else {
@@ -496,7 +497,9 @@ async fn a_limit_of_its_own_holds_for_what_costs_more_than_the_usual_one() {
     both.override_limit("vip", &Policy::fixed_window(1, HOUR), HOUR)
         .await
         .unwrap();
-    assert!(both.is_allowed("vip", 100).await.unwrap().0);
+    for _ in 0..2 {
+        assert!(both.is_allowed("vip", 100).await.unwrap().0);
+    }
     assert_eq!(both.check_n("vip", 1).await.unwrap().limit(), 1);
 }
 
@@ -605,4 +608,32 @@ async fn denials_by_a_policy_of_the_call_lead_to_blocks_too() {
         ]
     );
     assert_eq!(api.check("u").await.unwrap().verdict(), Verdict::Blocked);
+}
+
+#[tokio::test]
+async fn is_allowed_does_not_touch_the_limiter_s_own_window() {
+    let ns = namespace().await;
+    let api = patient(&ns, "api")
+        .policy(Policy::sliding_window(100, HOUR))
+        .build()
+        .unwrap();
+    assert_eq!(api.up_to("u", 50).await.unwrap().charged(), 50);
+    assert_eq!(api.is_allowed("u", 1_000).await.unwrap(), (true, 1, 999));
+    assert_eq!(api.is_allowed("u", 1_000).await.unwrap(), (true, 2, 998));
+    assert_eq!(api.peek("u").await.unwrap().quotas[0].current, 50);
+}
+
+#[tokio::test]
+async fn a_cost_that_can_never_pass_is_told_so_also_of_who_was_denied() {
+    let ns = namespace().await;
+    let api = patient(&ns, "api")
+        .policy(Policy::fixed_window(5, HOUR))
+        .build()
+        .unwrap();
+    let verdict = async |cost| api.check_n("u", cost).await.unwrap().verdict();
+    assert_eq!(verdict(3).await, Verdict::Allowed);
+    assert_eq!(verdict(3).await, Verdict::Denied);
+    assert_eq!(verdict(5).await, Verdict::Denied);
+    assert_eq!(verdict(6).await, Verdict::Impossible);
+    assert_eq!(verdict(2).await, Verdict::Allowed);
 }

@@ -75,7 +75,7 @@ impl Subject {
                 limit: fixed,
                 window: 10 * SECOND,
                 count: 0,
-                ends: 0,
+                begins: 0,
             },
             sliding: SlidingWindow {
                 limit: sliding,
@@ -157,12 +157,19 @@ impl Subject {
     }
 }
 
+/// What becomes of denials.
+#[derive(Clone, Copy)]
+struct Options {
+    escalates: bool,
+    charges: bool,
+}
+
 /// What is to be told of each: the ruling and the wait.
 fn decide(
     subjects: &mut [Subject; SUBJECTS],
     now: i64,
     costs: [Option<i64>; SUBJECTS],
-    escalates: bool,
+    Options { escalates, charges }: Options,
 ) -> Vec<(u8, i64)> {
     let takes_part = |at: usize| costs[at].map(|cost| (at, cost));
     let parts: Vec<(usize, i64)> = (0..SUBJECTS).filter_map(takes_part).collect();
@@ -181,13 +188,19 @@ fn decide(
             one.charge(now, *cost);
             return (ALLOWED, 0);
         }
-        let longest = waits.iter().flatten().max().copied().unwrap_or(0);
+        let longest_of =
+            |waits: [Option<i64>; 3]| waits.iter().flatten().max().copied().unwrap_or(0);
+        let mut longest = longest_of(waits);
         let is_impossible = waits.contains(&None);
         let blocked = if escalates && longest > 0 {
             one.denied(now)
         } else {
             0
         };
+        if charges && longest > 0 {
+            one.charge(now, *cost);
+            longest = longest_of(one.waits(now, *cost));
+        }
         match (is_impossible, longest) {
             (true, _) => (IMPOSSIBLE, blocked),
             (false, 0) => (HELD_BACK, 0),
@@ -197,7 +210,7 @@ fn decide(
     told.collect()
 }
 
-fn run(steps: &[Step], escalates: bool) -> Result<(), TestCaseError> {
+fn run(steps: &[Step], escalates: bool, charges: bool) -> Result<(), TestCaseError> {
     let mut subjects = [Subject::new(), Subject::new()];
     let mut script = Clocked::new();
     let [block, unblock, overriding, reset] = [
@@ -218,7 +231,7 @@ fn run(steps: &[Step], escalates: bool) -> Result<(), TestCaseError> {
         ),
         (NAMES[2], settings(5, &[LIMITS[2], 15 * SECOND, SLACK])),
     ];
-    let mut says = vec![2 * u8::from(escalates), 0, 0, 0];
+    let mut says = vec![2 * u8::from(escalates) + u8::from(charges), 0, 0, 0];
     if escalates {
         says.extend(ESCALATES.iter().flat_map(|number| number.to_le_bytes()));
     }
@@ -236,10 +249,15 @@ fn run(steps: &[Step], escalates: bool) -> Result<(), TestCaseError> {
                     .collect();
                 let calls = parts.iter().enumerate().map(|(place, (_, cost))| {
                     let mode = if place + 1 < parts.len() { 'C' } else { 'c' };
-                    asked(mode, *cost, 0)
+                    asked(mode, *cost)
                 });
                 let told = script.together(&names, &says, &policies, calls.collect());
-                let meant = decide(&mut subjects, script.now, costs, escalates);
+                let meant = decide(
+                    &mut subjects,
+                    script.now,
+                    costs,
+                    Options { escalates, charges },
+                );
                 let told: Vec<(u8, i64)> = told
                     .iter()
                     .map(|Answer { ruling, wait, .. }| (*ruling, *wait))
@@ -248,7 +266,7 @@ fn run(steps: &[Step], escalates: bool) -> Result<(), TestCaseError> {
             }
             Step::Penalize(subject, cost) => {
                 let names = [&*keys[subject], &*logs[subject]];
-                script.together(&names, &says, &policies, vec![asked('p', cost, 0)]);
+                script.together(&names, &says, &policies, vec![asked('p', cost)]);
                 let one = &mut subjects[subject];
                 one.charge(script.now, cost);
                 if escalates && one.blocked(script.now) == 0 {
@@ -295,12 +313,12 @@ proptest! {
     #![proptest_config(crate::as_meant::cases())]
 
     #[test]
-    fn blocks_and_limits_of_their_own_are_as_meant(steps in steps()) {
-        run(&steps, false)?;
+    fn blocks_and_limits_of_their_own_are_as_meant(steps in steps(), charges in any::<bool>()) {
+        run(&steps, false, charges)?;
     }
 
     #[test]
-    fn denials_lead_to_blocks_as_meant(steps in steps()) {
-        run(&steps, true)?;
+    fn denials_lead_to_blocks_as_meant(steps in steps(), charges in any::<bool>()) {
+        run(&steps, true, charges)?;
     }
 }

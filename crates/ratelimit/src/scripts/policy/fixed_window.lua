@@ -1,4 +1,4 @@
--- 3: a window of this length from the first call on. State: 3, till, count, end.
+-- 3: a window of this length from the first call on. State: 3, till, count, begin.
 -- KEYS     none of its own
 -- ARGV     none of its own
 -- REPLY    none of its own
@@ -7,26 +7,26 @@
 kinds[3] = function(spec)
     local _, limit, window, slack = read('<Bddd', spec)
     return function(raw, cost, force)
-        local till, count, ends, is_ahead = 0, 0, 0, false
+        local till, count, begins, is_ahead = 0, 0, 0, false
         if raw then
-            _, till, count, ends = read('<Bddd', raw)
+            _, till, count, begins = read('<Bddd', raw)
         end
-        if ends <= now then
-            count, ends = 0, now + window
-        elseif ends > now + window then
-            ends, is_ahead = now + window, true
+        if begins > now then
+            begins, is_ahead = now, true
+        elseif begins + window <= now then
+            count, begins = 0, now
         end
-        cost = still_counted(cost, ends - window)
+        cost = still_counted(cost, begins)
+        local ends = begins + window
         local wait, charged, after = counted(count, limit, cost, force, ends)
         local lives
         if after == 0 then
-            ends = 0
-        end
-        if till < ends then
+            begins = 0
+        elseif till < ends then
             till = ends + slack
             lives = till
         end
-        return wait, write('<Bddd', 3, till, after, ends), limit, count, after, after > 0 and ends - now or 0,
+        return wait, write('<Bddd', 3, till, after, begins), limit, count, after, after > 0 and ends - now or 0,
             count > 0 and ends - now or 0, charged, lives, is_ahead
     end
 end

@@ -9,6 +9,14 @@ kinds[1] = function(spec)
     local _, limit, one, rate, tick, slack = read('<Bddddd', spec)
     local full = limit * one
     local drains = ceil(full / rate) * tick
+
+    -- How much of a cost that is given back still counts: what cannot have leaked since it was charged. More may count, of a bucket that was
+    -- not empty meanwhile, but what leaked in its place was somebody's who may give it back as well.
+    local function still_used(cost)
+        local leaked = ceil((now - charged_at) / tick) * rate
+        return -math.max(0, floor((-cost * one - leaked) / one))
+    end
+
     return function(raw, cost, force)
         local till, used, last, is_ahead = 0, 0, now, false
         if raw then
@@ -31,6 +39,9 @@ kinds[1] = function(spec)
             if used <= 0 then
                 used, last = 0, now
             end
+        end
+        if cost < 0 and charged_at > 0 and charged_at <= now then
+            cost = still_used(cost)
         end
         local wait
         local weight = used + cost * one
