@@ -138,7 +138,7 @@ pub const KEYS: &[KeySpec] = &[
     KeySpec::new(
         "ratelimit",
         "{prefix}:concurrency:{concurrency}",
-        "{{subject}}",
+        "{{subject..}}",
         KeyType::SortedSet,
         KeyTtl::Configured,
         "Who is under way: the ids of permits, by when each ends unless it is renewed.",

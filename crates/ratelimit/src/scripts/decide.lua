@@ -73,11 +73,8 @@ local function charge(one)
     end
     for at in pairs(set.logs or {}) do
         local place = first + at
-        if not waits[place] and (effects[place] or lives[place]) then
-            if effects[place] then
-                effects[place]()
-            end
-            call('PEXPIRE', logs[place], decimal(ceil((idles[place] + 1000000) / 1000)))
+        if effects[place] and not waits[place] then
+            effects[place]()
         end
     end
 end

@@ -8,7 +8,8 @@ use crate::model::{
     Calendar, Cooldown, FixedWindow, Model, SlidingLog, SlidingWindow, TokenBucket, ask, give_back,
 };
 
-const SLACK: i64 = 1_000_000;
+/// Keys live by the server's own clock, which goes on: an hour is longer than any of these tests.
+const SLACK: i64 = 3_600_000_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -138,7 +139,7 @@ pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig {
         max_shrink_iters: 400,
         failure_persistence: None,
-        ..ProptestConfig::with_cases(u32::try_from(crate::size(3_000, 60)).unwrap())
+        ..ProptestConfig::with_cases(u32::try_from(crate::size(1_200, 60)).unwrap())
     }
 }
 

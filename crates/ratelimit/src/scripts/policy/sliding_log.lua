@@ -4,7 +4,7 @@
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(entries), at most 1,000
--- COMMANDS: ZRANGEBYSCORE, ZCARD, ZADD, ZREMRANGEBYSCORE, DEL
+-- COMMANDS: ZRANGEBYSCORE, ZCARD, ZADD, ZREMRANGEBYSCORE, DEL, PEXPIRE
 kinds[5] = function(spec)
     local _, limit, window, slack = read('<Bddd', spec)
 
@@ -118,6 +118,16 @@ kinds[5] = function(spec)
         if idle > 0 and till < now + idle then
             till = now + idle + slack
             lives = till
+        end
+        -- The log lives as long as what is said of it.
+        local done = effect
+        if done or lives then
+            effect = function()
+                if done then
+                    done()
+                end
+                call('PEXPIRE', log, decimal(ceil((till - now) / 1000)))
+            end
         end
         return wait, write('<Bddddd', 5, till, after, size, next, last), limit, total, after, idle, idle_before, cost,
             lives, is_ahead, effect
