@@ -212,7 +212,7 @@ impl Inner {
 
 impl Limiter {
     /// What all processes have decided in the last minutes, this one's own clock says which, up to so many of the subjects that were denied
-    /// most: of limiters with [`analytics`](Builder::analytics). Each process tells what it has counted every ten seconds; how calls
+    /// most: of limiters with [`analytics`](crate::Builder::analytics). Each process tells what it has counted every ten seconds; how calls
     /// are shared among policies, and whose the denied ones were, is told by one in sixteen of them. Two commands a minute, those of an hour at the same time.
     ///
     /// # Errors

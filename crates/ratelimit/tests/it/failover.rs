@@ -5,7 +5,7 @@ use std::time::Duration;
 use russet_ratelimit::{Limiter, OnOutage, Policy, Redis, Source};
 use russet_testkit::Sentinels;
 
-use crate::{HOUR, until};
+use crate::{HOUR, SECOND, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_costs_one_limit_more_at_most() {
@@ -29,7 +29,20 @@ async fn a_failover_costs_one_limit_more_at_most() {
     };
     assert_eq!(spend().await, limit);
     tokio::task::block_in_place(|| {
+        let before = all.primary();
         let _ = all.fail_over();
+        let is_replica = || {
+            before
+                .info("replication")
+                .get("role")
+                .is_some_and(|role| role == "slave")
+        };
+        // Until then it decides as before, for whoever is connected to it.
+        let began = std::time::Instant::now();
+        while !is_replica() {
+            assert!(began.elapsed() < 20 * SECOND, "it never becomes a replica");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     });
     until("Redis decides again", async || {
         api.check("v").await.unwrap().source() == Source::Redis
