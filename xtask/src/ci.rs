@@ -85,6 +85,7 @@ const NO_FEATURES: &[&str] = &[
     "--package=russet-core",
     "--package=russet-cache",
     "--package=russet-keyspace",
+    "--package=russet-locks",
     "--package=russet-ratelimit",
     "--no-default-features",
     "--",

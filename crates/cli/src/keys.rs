@@ -15,6 +15,7 @@ const OWN: &[&[KeySpec]] = &[
     russet_core::KEYS,
     russet_cache::KEYS,
     russet_ratelimit::KEYS,
+    russet_locks::KEYS,
 ];
 
 #[derive(clap::Args)]

@@ -7,5 +7,7 @@ pub use russet_core as core;
 pub use russet_core::{BuildError, Error, ErrorKind, Namespace, Redis};
 #[cfg(feature = "keyspace")]
 pub use russet_keyspace as keyspace;
+#[cfg(feature = "locks")]
+pub use russet_locks as locks;
 #[cfg(feature = "ratelimit")]
 pub use russet_ratelimit as ratelimit;

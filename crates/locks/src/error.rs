@@ -1,0 +1,89 @@
+//! Why a lock could not be had.
+
+use std::fmt;
+use std::time::Duration;
+
+use russet_core::{BuildError, Error, ErrorKind};
+
+use crate::fence::Fence;
+use crate::holder::LostReason;
+
+/// Why a lock could not be had, or work under it not be done. That somebody else has it is none: it is a value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Nobody gave it back in the time that [`lock`](crate::Mutex::lock) waits.
+    Timeout(Duration),
+    /// It was lost while the work was being done, which was cancelled.
+    Lost(LostReason),
+    /// Its fence would not be above the one that [was seen](crate::Mutex::above): the server's clock is behind, and it has forgotten.
+    FenceUncertain {
+        /// What the fence would have been.
+        offered: Fence,
+        /// What was seen.
+        seen: Fence,
+    },
+    /// Redis could not be asked, or refused.
+    Redis(Error),
+}
+
+impl LockError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            LockError::Timeout(_) | LockError::Lost(_) | LockError::FenceUncertain { .. } => true,
+            LockError::Redis(error) => error.is_retryable(),
+        }
+    }
+
+    /// What Redis' error is, if it is one.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            LockError::Redis(error) => Some(error.kind()),
+            LockError::Timeout(_) | LockError::Lost(_) | LockError::FenceUncertain { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::Timeout(waited) => {
+                write!(
+                    f,
+                    "the lock was not free within {waited:?}; wait longer, or hold it shorter"
+                )
+            }
+            LockError::Lost(reason) => write!(
+                f,
+                "the lock was lost ({reason:?}) while the work was being done; the work was cancelled, and may be half done"
+            ),
+            LockError::FenceUncertain { offered, seen } => write!(
+                f,
+                "the lock's fence would be {offered}, and {seen} was seen: the server's clock is behind; wait until it has caught up"
+            ),
+            LockError::Redis(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for LockError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LockError::Redis(error) => Some(error),
+            LockError::Timeout(_) | LockError::Lost(_) | LockError::FenceUncertain { .. } => None,
+        }
+    }
+}
+
+impl From<Error> for LockError {
+    fn from(error: Error) -> Self {
+        LockError::Redis(error)
+    }
+}
+
+impl From<BuildError> for LockError {
+    fn from(error: BuildError) -> Self {
+        LockError::Redis(error.into())
+    }
+}

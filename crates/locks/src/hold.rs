@@ -1,0 +1,138 @@
+//! One lock that this process holds.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::clock::Moment;
+use crate::fence::Fence;
+use crate::holder::{Event, Holder, LostReason, State};
+use crate::owner::Owner;
+
+/// What a guard, its futures and whoever renews it know of one lock together.
+pub(crate) struct Hold {
+    pub(crate) name: Arc<str>,
+    pub(crate) owner: Owner,
+    pub(crate) fence: Fence,
+    /// Microseconds.
+    pub(crate) lease: u64,
+    holder: Mutex<Holder>,
+    state: watch::Sender<State>,
+}
+
+impl Hold {
+    pub(crate) fn new(
+        name: Arc<str>,
+        owner: Owner,
+        fence: Fence,
+        lease: u64,
+        sent: Moment,
+    ) -> Self {
+        Hold {
+            name,
+            owner,
+            fence,
+            lease,
+            holder: Mutex::new(Holder::granted(lease, sent)),
+            state: watch::Sender::new(State::Held),
+        }
+    }
+
+    /// What is known after an event, which whoever watches is told.
+    pub(crate) fn step(&self, event: Event) -> State {
+        let mut holder = self.holder();
+        let before = holder.state();
+        let state = holder.step(event, Moment::now());
+        if state != before {
+            // Under the lock, so that nobody is told an older one last. Nobody outside holds the watch's own.
+            self.state.send_replace(state);
+        }
+        state
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.holder().is_held(Moment::now())
+    }
+
+    pub(crate) fn till(&self) -> Moment {
+        self.holder().till()
+    }
+
+    /// Until it is lost. It asks the clock each time it is polled, so that it needs nobody who tells it.
+    pub(crate) async fn lost(&self) -> LostReason {
+        let mut changes = self.state.subscribe();
+        loop {
+            if let State::Lost(reason) = self.step(Event::Passed) {
+                return reason;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep_until(self.till().instant().into()) => {}
+            }
+        }
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Holder> {
+        // Nothing under this lock panics.
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of a lock, and every change of that.
+#[derive(Clone)]
+pub struct Watch {
+    hold: Arc<Hold>,
+    changes: watch::Receiver<State>,
+}
+
+impl Watch {
+    pub(crate) fn new(hold: &Arc<Hold>) -> Self {
+        Watch {
+            changes: hold.state.subscribe(),
+            hold: hold.clone(),
+        }
+    }
+
+    /// What is known now.
+    pub fn get(&self) -> State {
+        self.hold.step(Event::Passed)
+    }
+
+    /// Until something else is known than when this was asked last, and what; for ever once it is lost.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn changed(&mut self) -> State {
+        loop {
+            let told = *self.changes.borrow_and_update();
+            if let State::Lost(_) = told {
+                std::future::pending::<()>().await;
+            }
+            tokio::select! {
+                _ = self.changes.changed() => {}
+                () = tokio::time::sleep_until(self.hold.till().instant().into()) => {}
+            }
+            let now = self.get();
+            if now != told {
+                return now;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hold.fmt(f)
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("name", &self.name)
+            .field("fence", &self.fence)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
+    }
+}

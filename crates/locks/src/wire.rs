@@ -1,0 +1,121 @@
+//! What scripts answer, and what they publish: whole numbers as little-endian doubles, exact up to 2^53.
+
+use std::time::Duration;
+
+use russet_core::{Bytes, Error, FromReply as _, Reply};
+
+use crate::fence::Fence;
+use crate::owner::Owner;
+
+/// What Redis says to who asks for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Granted(Fence),
+    /// Somebody holds it, for so long unless they renew it.
+    Busy(Duration),
+    /// Nobody does, but somebody may wait.
+    Queued,
+    /// The fence would be this, which is not above the one that was seen.
+    Uncertain(Fence),
+}
+
+impl Taken {
+    pub(crate) fn read(reply: Reply) -> Result<Self, Error> {
+        let bytes = Bytes::from_reply(reply)?;
+        let (&kind, numbers) = bytes.split_first().ok_or_else(unreadable)?;
+        let (fence, left) = match numbers_of(numbers).as_deref() {
+            Some([fence, left] | [fence, left, _]) => (Fence(whole(*fence)), whole(*left)),
+            _ => return Err(unreadable()),
+        };
+        match kind {
+            0 => Ok(Taken::Busy(Duration::from_micros(left))),
+            1 => Ok(Taken::Granted(fence)),
+            2 => Ok(Taken::Queued),
+            3 => Ok(Taken::Uncertain(fence)),
+            _ => Err(unreadable()),
+        }
+    }
+}
+
+/// What a process is told on its channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// A lock was handed to one who waits.
+    Granted(Owner),
+    /// It was taken from who held it, for this reason.
+    Forced(Owner, String),
+}
+
+impl Message {
+    /// Nothing for what no version of this library publishes.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let (&kind, rest) = bytes.split_first()?;
+        let owner = Owner(*rest.first_chunk()?);
+        match kind {
+            1 => Some(Message::Granted(owner)),
+            2 => {
+                let reason = rest.get(16..).unwrap_or_default();
+                Some(Message::Forced(
+                    owner,
+                    String::from_utf8_lossy(reason).into_owned(),
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn numbers_of(bytes: &[u8]) -> Option<Vec<f64>> {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    rest.is_empty().then(|| {
+        chunks
+            .iter()
+            .map(|chunk| f64::from_le_bytes(*chunk))
+            .collect()
+    })
+}
+
+/// What is negative becomes 0.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "such a cast saturates"
+)]
+pub(crate) fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+pub(crate) fn unreadable() -> Error {
+    Error::decode("a lock's script answered what no version of it does")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_read_strictly() {
+        let mut bytes = vec![1];
+        bytes.extend(
+            [5.0_f64, 30e6]
+                .iter()
+                .flat_map(|number| number.to_le_bytes()),
+        );
+        let read = |bytes: &[u8]| Taken::read(Reply::Bytes(Bytes::copy_from_slice(bytes)));
+        assert_eq!(read(&bytes).unwrap(), Taken::Granted(Fence(5)));
+        bytes[0] = 0;
+        assert_eq!(read(&bytes).unwrap(), Taken::Busy(Duration::from_secs(30)));
+        bytes[0] = 9;
+        assert!(read(&bytes).is_err());
+        assert!(read(&bytes[..9]).is_err() && read(&[]).is_err());
+        let mut message = vec![2];
+        message.extend([7; 16]);
+        message.extend(b"why");
+        let forced = Message::Forced(Owner([7; 16]), "why".to_owned());
+        assert_eq!(Message::read(&message), Some(forced));
+        assert_eq!(Message::read(&message[..16]), None);
+        message[0] = 3;
+        assert_eq!(Message::read(&message), None);
+    }
+}
