@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, micros};
 use crate::fence::Fence;
 use crate::holder::{Event, Holder, LostReason, State};
 use crate::owner::Owner;
@@ -27,6 +28,7 @@ impl Hold {
         owner: Owner,
         fence: Fence,
         lease: u64,
+        left: Duration,
         sent: Moment,
     ) -> Self {
         Hold {
@@ -34,7 +36,7 @@ impl Hold {
             owner,
             fence,
             lease,
-            holder: Mutex::new(Holder::granted(lease, sent)),
+            holder: Mutex::new(Holder::granted(lease, micros(left), sent)),
             state: watch::Sender::new(State::Held),
         }
     }

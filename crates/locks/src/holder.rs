@@ -62,11 +62,11 @@ pub(crate) fn relied_on(lease: u64) -> u64 {
 }
 
 impl Holder {
-    /// It was granted to who asked at that time.
-    pub(crate) fn granted(lease: u64, sent: Moment) -> Self {
+    /// It was granted to who asked at that time, and is held for so long by what Redis said: less than a lease if that was said of a grant before.
+    pub(crate) fn granted(lease: u64, left: u64, sent: Moment) -> Self {
         Holder {
             lease,
-            till: sent.plus(relied_on(lease)),
+            till: sent.plus(relied_on(left.min(lease))),
             state: State::Held,
         }
     }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_relied_on_from_before_it_was_asked_for() {
-        let mut holder = Holder::granted(LEASE, Moment(1_000));
+        let mut holder = Holder::granted(LEASE, LEASE, Moment(1_000));
         assert_eq!(holder.till(), Moment(1_000 + 29_698_000));
         assert!(holder.is_held(Moment(29_698_999)));
         assert!(!holder.is_held(Moment(29_699_000)));
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_stays_so() {
-        let mut holder = Holder::granted(LEASE, Moment(0));
+        let mut holder = Holder::granted(LEASE, LEASE, Moment(0));
         let late = Moment(29_698_000);
         let renewed = Event::Renewed {
             sent: Moment(29_697_999),
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_failed_renewal_is_a_risk_until_one_succeeds() {
-        let mut holder = Holder::granted(LEASE, Moment(0));
+        let mut holder = Holder::granted(LEASE, LEASE, Moment(0));
         assert_eq!(holder.step(Event::Failed, Moment(1)), State::AtRisk);
         assert!(holder.is_held(Moment(2)));
         assert_eq!(

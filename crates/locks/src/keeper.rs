@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use russet_core::{Bytes, Error, Key, Lane, Policy, Reply, Script};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, micros};
 use crate::hold::Hold;
 use crate::holder::{Event, State};
 use crate::keys::{self, RENEW};
@@ -55,7 +55,9 @@ pub(crate) enum Order {
 impl Keeper {
     /// Renews a lock from now on. Whether the keeper has to be told to look earlier than it would.
     pub(crate) fn keep(&self, hold: &Arc<Hold>, key: Key, sent: Moment) -> bool {
-        let due = first_due(hold.lease, sent);
+        // Sooner, if it is held for less than a lease.
+        let early = sent.plus(micros(sent.until(hold.till())) * 2 / 3);
+        let due = first_due(hold.lease, sent).min(early);
         let kept = Kept {
             hold: hold.clone(),
             key,

@@ -169,7 +169,7 @@ impl Mutex {
         let taken = attempt.ended(self.take(attempt.owner).await)?;
         let deadline = deadline.filter(|deadline| Instant::now() < *deadline);
         match (taken, deadline) {
-            (Taken::Granted(fence), _) => Ok(Some(attempt.granted(fence, sent, false))),
+            (Taken::Granted(fence, left), _) => Ok(Some(attempt.granted(fence, left, sent, false))),
             (Taken::Uncertain(offered), _) => Err(attempt.uncertain(offered)),
             (Taken::Busy(_), None) => Ok(attempt.busy()),
             // Whoever waited may not any more.
@@ -177,7 +177,9 @@ impl Mutex {
                 let sent = Moment::now();
                 let within = self.inner.lane.deadline_of_each();
                 match attempt.ended(self.ask(attempt.owner, Duration::ZERO, within).await)? {
-                    Taken::Granted(fence) => Ok(Some(attempt.granted(fence, sent, true))),
+                    Taken::Granted(fence, left) => {
+                        Ok(Some(attempt.granted(fence, left, sent, true)))
+                    }
                     Taken::Uncertain(offered) => Err(attempt.uncertain(offered)),
                     Taken::Busy(_) | Taken::Queued => Ok(attempt.busy()),
                 }
@@ -244,7 +246,9 @@ impl Attempt<'_> {
             let left = deadline.saturating_duration_since(Instant::now());
             let within = left.clamp(Duration::from_millis(1), HEARD / 3);
             let pause = match mutex.ask(self.owner, HEARD, within).await {
-                Ok(Taken::Granted(fence)) => return Ok(Some(self.granted(fence, sent, true))),
+                Ok(Taken::Granted(fence, left)) => {
+                    return Ok(Some(self.granted(fence, left, sent, true)));
+                }
                 Ok(Taken::Uncertain(offered)) => return Err(self.uncertain(offered)),
                 // Its holder's lease ends then, which nobody tells.
                 Ok(Taken::Busy(left)) if waiter.is_heard => {
@@ -282,11 +286,18 @@ impl Attempt<'_> {
         result
     }
 
-    fn granted(&mut self, fence: Fence, sent: Moment, is_wanted: bool) -> Guard {
+    fn granted(&mut self, fence: Fence, left: Duration, sent: Moment, is_wanted: bool) -> Guard {
         self.is_open = false;
         let inner = &self.mutex.inner;
         let lease = micros(self.mutex.lease);
-        let hold = Hold::new(self.mutex.name.clone(), self.owner, fence, lease, sent);
+        let hold = Hold::new(
+            self.mutex.name.clone(),
+            self.owner,
+            fence,
+            lease,
+            left,
+            sent,
+        );
         let hold = Arc::new(hold);
         inner.keep(&hold, sent);
         Guard::new(inner.clone(), hold, is_wanted)

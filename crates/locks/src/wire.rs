@@ -10,7 +10,8 @@ use crate::owner::Owner;
 /// What Redis says to who asks for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    Granted(Fence),
+    /// For so long.
+    Granted(Fence, Duration),
     /// Somebody holds it, for so long unless they renew it.
     Busy(Duration),
     /// Nobody does, but somebody may wait.
@@ -29,7 +30,7 @@ impl Taken {
         };
         match kind {
             0 => Ok(Taken::Busy(Duration::from_micros(left))),
-            1 => Ok(Taken::Granted(fence)),
+            1 => Ok(Taken::Granted(fence, Duration::from_micros(left))),
             2 => Ok(Taken::Queued),
             3 => Ok(Taken::Uncertain(fence)),
             _ => Err(unreadable()),
@@ -103,7 +104,10 @@ mod tests {
                 .flat_map(|number| number.to_le_bytes()),
         );
         let read = |bytes: &[u8]| Taken::read(Reply::Bytes(Bytes::copy_from_slice(bytes)));
-        assert_eq!(read(&bytes).unwrap(), Taken::Granted(Fence(5)));
+        assert_eq!(
+            read(&bytes).unwrap(),
+            Taken::Granted(Fence(5), Duration::from_secs(30))
+        );
         bytes[0] = 0;
         assert_eq!(read(&bytes).unwrap(), Taken::Busy(Duration::from_secs(30)));
         bytes[0] = 9;

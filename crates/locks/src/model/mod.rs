@@ -1,0 +1,5 @@
+//! Locks as they are meant: what scripts do, checked against Redis, and what follows for holders, checked in every order of events.
+
+mod scripts;
+mod server;
+mod world;
