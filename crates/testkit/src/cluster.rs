@@ -124,11 +124,11 @@ impl Cluster {
             .unwrap_or_else(|| panic!("no node says that slot {slot} is its own"))
     }
 
-    /// A replica of a primary that follows it.
+    /// A replica of a primary that follows it: as soon as one says so.
     ///
     /// # Panics
     ///
-    /// When it has none.
+    /// When none does within twenty seconds.
     #[must_use]
     #[track_caller]
     pub fn replica_of(&self, primary: &Server) -> &Server {
@@ -146,10 +146,13 @@ impl Cluster {
             let line = |line: &str| text.lines().any(|found| found == line);
             line(&format!("master_port:{port}")) && line("master_link_status:up")
         };
-        self.nodes
-            .iter()
-            .find(follows)
-            .unwrap_or_else(|| panic!("no replica follows {primary:?}"))
+        // One that is busy, or is just being made one, is asked again.
+        let mut found = None;
+        let _ = holds_within(DEADLINE, || {
+            found = self.nodes.iter().find(follows);
+            found.is_some()
+        });
+        found.unwrap_or_else(|| panic!("no replica follows {primary:?}"))
     }
 
     /// Has a primary's replica take over by agreement (`CLUSTER FAILOVER`), and waits until it has.

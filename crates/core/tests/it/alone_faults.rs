@@ -207,13 +207,14 @@ async fn ten_thousand_callers_when_the_server_dies() {
         assert!(took < RECOVERY, "round {round}: back after {took:?}");
     }
     println!("resident after each round, in MiB: {resident_after:?}");
-    // One round's number is the allocator's mood, ± 15 MiB; what is left behind, 1 KiB a caller, would lift the last ones all.
+    // One round's number is the allocator's mood, ± 15 MiB; what is left behind, 1 KiB a caller, would lift the last ones all: by 70 MiB
+    // in full size.
     let (early, late) = (
         &resident_after[..3],
         &resident_after[resident_after.len() - 3..],
     );
     assert!(
-        late.iter().min() <= early.iter().max().map(|most| most + 8).as_ref(),
+        late.iter().min() <= early.iter().max().map(|most| most + 16).as_ref(),
         "{resident_after:?} MiB"
     );
 }
