@@ -9,6 +9,7 @@
 mod accuracy;
 mod analytics;
 mod as_meant;
+mod blocks;
 mod clocked;
 mod dropped;
 mod exact;
@@ -23,6 +24,7 @@ mod memory;
 mod model;
 mod operations;
 mod permits;
+mod settling;
 mod short;
 mod subjects;
 
