@@ -8,7 +8,7 @@ use russet_core::{
 };
 use tokio::sync::mpsc;
 
-use crate::keeper::{Keeper, run};
+use crate::keeper::{Ends, Keeper, run};
 use crate::keys::{CONCERN, GIVE, KEYS, TAKE};
 use crate::locks::{Inner, Locks};
 use crate::owner::Instance;
@@ -137,7 +137,7 @@ impl Builder {
         };
         let keeper = Arc::new(Keeper::default());
         let (orders, ordered) = mpsc::unbounded_channel();
-        let (its_keeper, its_releases) = (keeper.clone(), releases.clone());
+        let (its_keeper, its_releases) = (Ends(keeper.clone()), releases.clone());
         server.spawn_heartbeat(CONCERN, |lane| run(lane, its_keeper, ordered, its_releases))?;
         let keeps = [self.remember.as_millis().to_string()];
         let calls = |script, policy| lane.script_calls(script, keeps.clone(), policy);

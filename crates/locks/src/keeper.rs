@@ -151,12 +151,10 @@ fn spread(micros: u64) -> u64 {
 /// Renews and releases until nobody is left who could order it.
 pub(crate) async fn run(
     lane: Lane,
-    keeper: Arc<Keeper>,
+    keeper: Ends,
     mut orders: mpsc::UnboundedReceiver<Order>,
     releases: Releases,
 ) {
-    // However it ends.
-    let keeper = Ends(keeper);
     let keeper = &keeper.0;
     let mut renewals = FuturesUnordered::new();
     let mut endings = FuturesUnordered::new();
@@ -243,8 +241,9 @@ async fn renew(
     (sent, told.collect())
 }
 
-/// Tells all who hold something that nobody renews it any more.
-struct Ends(Arc<Keeper>);
+/// Dropped with the task that renews, however that ends, and also if it never began: tells all who hold something that nobody renews it any
+/// more.
+pub(crate) struct Ends(pub(crate) Arc<Keeper>);
 
 impl Drop for Ends {
     fn drop(&mut self) {

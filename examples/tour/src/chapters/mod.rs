@@ -7,6 +7,7 @@ pub(crate) mod herd;
 pub(crate) mod keys;
 pub(crate) mod keyspace;
 pub(crate) mod limits;
+pub(crate) mod locks;
 pub(crate) mod outage;
 pub(crate) mod source;
 pub(crate) mod user;
