@@ -255,8 +255,8 @@ impl Attempt<'_> {
                     left.saturating_add(Duration::from_millis(1)).min(HEARD / 3)
                 }
                 Ok(Taken::Busy(_) | Taken::Queued) => POLL,
-                // It was not asked for as long as it might have needed.
-                Err(error) if error.kind() == ErrorKind::Deadline && within == left => {
+                // Its caller's time is over, sooner than it would be an outage.
+                Err(error) if error.kind() == ErrorKind::Deadline && within >= left => {
                     return Ok(None);
                 }
                 // A server that is away may be back in time.

@@ -235,7 +235,16 @@ async fn what_is_given_back_late_is_not_taken_from_what_others_were_charged() {
             command.args().last().is_some_and(|arg| arg.contains(&b'@'))
         });
         let late = proxy.inject(gives_back, Fault::DelayCommand(2 * SECOND));
-        until("it is on its way back", async || late.hits() > 0).await;
+        let began = Instant::now();
+        until("it is on its way back", async || {
+            late.hits() > 0 || began.elapsed() > SECOND
+        })
+        .await;
+        assert!(turn < 20, "this machine takes a second for each of them");
+        if late.hits() == 0 {
+            // It came back before that was looked for.
+            continue;
+        }
         let given_back = Instant::now() + 2 * SECOND;
         until("its window ends", async || counted(&subject).await == 0).await;
         // As late as the call still counts when it comes.
@@ -251,7 +260,6 @@ async fn what_is_given_back_late_is_not_taken_from_what_others_were_charged() {
             assert_eq!(counted, 500);
             break;
         }
-        assert!(turn < 10, "this machine takes a second for each of them");
     }
 }
 
