@@ -41,7 +41,7 @@ const STEM: &str = "{prefix}:lock";
 /// Every kind of key that this crate writes.
 pub const KEYS: &[KeySpec] = &[
     KeySpec::new(
-        "lock",
+        "locks",
         STEM,
         "{{name}}",
         KeyType::String,
@@ -51,7 +51,7 @@ pub const KEYS: &[KeySpec] = &[
     .owner("locks")
     .scripts(&[TAKE, GIVE, RENEW, WAIT, HAND_ON, FORCE, INSPECT]),
     KeySpec::new(
-        "lock",
+        "locks",
         STEM,
         "{{name}}:%queue",
         KeyType::SortedSet,
@@ -61,7 +61,7 @@ pub const KEYS: &[KeySpec] = &[
     .owner("locks")
     .scripts(&[WAIT, HAND_ON, FORCE, INSPECT]),
     KeySpec::new(
-        "lock",
+        "locks",
         STEM,
         "{{name}}:%beats",
         KeyType::SortedSet,
