@@ -194,8 +194,13 @@ async fn near_the_limit_nothing_is_fetched_ahead_and_the_limit_is_exact() {
     for limiter in &limiters {
         limiter.return_leases().await.unwrap();
     }
-    allowed += limiters[0].up_to("u", 1_000).await.unwrap().charged();
-    assert_eq!(allowed, 1_000);
+    // What the other process gave back may be denied here from memory, for a second.
+    until("the rest is let through", async || {
+        allowed += limiters[0].up_to("u", 1_000).await.unwrap().charged();
+        assert!(allowed <= 1_000, "{allowed}");
+        allowed == 1_000
+    })
+    .await;
     for wrong in [
         Policy::sliding_log(5, HOUR),
         Policy::cooldown(HOUR),
