@@ -12,12 +12,6 @@ mod keeper;
 mod keys;
 mod locks;
 #[cfg(test)]
-#[allow(
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and says what it has seen"
-)]
 mod model;
 mod mutex;
 mod owner;

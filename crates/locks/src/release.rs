@@ -68,6 +68,7 @@ impl Releases {
             if !error.is_retryable() || Moment::now() >= till {
                 return;
             }
+            // Backs off, on the renewing task; the loop ends with the lease.
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }

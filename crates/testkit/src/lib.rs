@@ -31,6 +31,7 @@ mod container;
 mod local;
 mod port;
 mod settings;
+mod size;
 #[cfg(feature = "tls")]
 mod tls;
 mod watchdog;
@@ -43,6 +44,7 @@ pub use crate::name::unique_name;
 pub use crate::sentinels::Sentinels;
 pub use crate::server::Server;
 pub use crate::shared::{Shared, url};
+pub use crate::size::size;
 #[cfg(feature = "tls")]
 pub use crate::tls::Tls;
 pub use crate::version::{Product, Version};

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Namespace, Redis};
 use russet_core::Lane;
-use russet_testkit::{Server, Shared};
+use russet_testkit::{Server, Shared, size};
 
 /// A namespace of this test's own on the shared server.
 async fn namespace() -> Namespace {
@@ -56,15 +56,6 @@ async fn cache() -> Cache<u64, String> {
         .ttl(Duration::from_mins(1))
         .build()
         .unwrap()
-}
-
-/// A size: full in the proof tier, reduced otherwise.
-fn size(full: u64, reduced: u64) -> u64 {
-    if std::env::var_os("RUSSET_PROOF").is_some() {
-        full
-    } else {
-        reduced
-    }
 }
 
 /// A lane for what no cache does to its keys, and a test does.

@@ -35,7 +35,7 @@ mod topology;
 use std::time::{Duration, Instant};
 
 use russet_core::{Concern, Key, Lane, Redis};
-use russet_testkit::{Server, Shared};
+use russet_testkit::{Server, Shared, size};
 
 const TEST: Concern = Concern::new("test", "TEST_REDIS_URL");
 
@@ -52,15 +52,6 @@ async fn shared() -> (Lane, Key) {
         .unwrap()
         .key("key");
     (redis.on(TEST), key)
-}
-
-/// A size: full in the proof tier, reduced otherwise.
-fn size(full: u64, reduced: u64) -> u64 {
-    if std::env::var_os("RUSSET_PROOF").is_some() {
-        full
-    } else {
-        reduced
-    }
 }
 
 /// Looks again and again until it is so, while this runtime's other tasks go on; `testkit::eventually` would stop them.

@@ -1,10 +1,17 @@
 //! The scripts against the model of them, whatever is asked and however the clock goes.
+#![cfg(test)]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and says what it has seen"
+)]
 
 use std::time::Duration;
 
 use proptest::prelude::*;
-use russet_testkit::Shared;
 use russet_testkit::resp::{Connection, Value};
+use russet_testkit::{Shared, size};
 
 use super::server::{Ask, Owner, Reply, Rules, Server};
 use crate::keys::{GIVE, HAND_ON, RENEW, TAKE, WAIT};
@@ -261,11 +268,10 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
 }
 
 fn cases() -> ProptestConfig {
-    let full = std::env::var_os("RUSSET_PROOF").is_some();
     ProptestConfig {
         max_shrink_iters: 400,
         failure_persistence: None,
-        ..ProptestConfig::with_cases(if full { 3_000 } else { 100 })
+        ..ProptestConfig::with_cases(u32::try_from(size(3_000, 100)).unwrap())
     }
 }
 

@@ -1,7 +1,15 @@
 //! A server and its clients, in every order in which messages arrive, are lost and come late, and time passes.
+#![cfg(test)]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and says what it has seen"
+)]
 
 use std::collections::BTreeSet;
 
+use russet_testkit::size;
 use stateright::{Checker as _, Model, Property};
 
 use super::server::{Ask, Owner, Reply, Rules, Server};
@@ -328,42 +336,35 @@ fn check(world: World) {
     checker.assert_properties();
 }
 
-fn is_full() -> bool {
-    std::env::var_os("RUSSET_PROOF").is_some()
-}
-
 #[test]
 fn whatever_is_lost_or_late_one_at_a_time_holds_it() {
-    let (rounds, messages) = if is_full() { (2, 2) } else { (1, 2) };
     check(World {
         clients: 2,
-        rounds,
+        rounds: u8::try_from(size(2, 1)).unwrap(),
         ticks: 4,
-        messages,
+        messages: 2,
         ..World::default()
     });
 }
 
 #[test]
 fn three_clients_stand_in_a_queue() {
-    let (ticks, messages) = if is_full() { (4, 2) } else { (3, 1) };
     check(World {
         clients: 3,
         rounds: 1,
-        ticks,
-        messages,
+        ticks: 3,
+        messages: usize::try_from(size(2, 1)).unwrap(),
         ..World::default()
     });
 }
 
 #[test]
 fn fences_rise_whatever_is_forgotten() {
-    let messages = if is_full() { 2 } else { 1 };
     check(World {
         clients: 2,
         rounds: 1,
-        ticks: 4,
-        messages,
+        ticks: size(4, 3),
+        messages: 1,
         fails_over: true,
         flushes: true,
     });

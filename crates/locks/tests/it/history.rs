@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use russet_locks::{Locks, Redis};
+use russet_locks::{Guard, Locks, LostReason, Redis};
 use russet_testkit::Server;
 use russet_testkit::proxy::{After, Direction, Fault, Match, Proxy};
 use tokio::task::JoinSet;
@@ -37,16 +37,19 @@ struct History {
     /// How long after its deadline a holder was told at most, in microseconds.
     told_late: AtomicU64,
     lost: AtomicU64,
-    /// Attempts, granted or not.
+    /// Attempts that were answered, granted or not.
     attempts: AtomicU64,
+    /// Those that were not, because Redis was away.
+    failed: AtomicU64,
 }
 
 impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} attempts, {} holds, {} lost, told {} µs after the deadline at most",
+            "{} attempts, {} more that failed, {} holds, {} lost, told {} µs after the deadline at most",
             self.attempts.load(Ordering::Relaxed),
+            self.failed.load(Ordering::Relaxed),
             self.held.lock().unwrap().len(),
             self.lost.load(Ordering::Relaxed),
             self.told_late.load(Ordering::Relaxed)
@@ -76,9 +79,39 @@ impl History {
     }
 }
 
+impl History {
+    /// Notes that a holder was told; until when it had believed.
+    fn lost(&self, guard: &Guard, reason: LostReason) -> Instant {
+        assert_eq!(reason, LostReason::Expired, "nobody else can have got it");
+        let late = Instant::now().saturating_duration_since(guard.deadline());
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.told_late
+            .fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+        guard.deadline()
+    }
+
+    fn is_over(&self, attempts: u64) -> bool {
+        self.attempts.load(Ordering::Relaxed) >= attempts
+    }
+
+    /// How many attempts have ended, however they did.
+    fn ended(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed) + self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// Until Redis answers, which is asked again and again, for a while.
+async fn answers(mutex: &russet_locks::Mutex) {
+    let began = Instant::now();
+    while mutex.inspect().await.is_err() {
+        assert!(began.elapsed() < 20 * SECOND, "Redis never answers again");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Takes, holds and gives back, until there were enough attempts.
 async fn work(locks: Locks, history: Arc<History>, attempts: u64) {
-    while history.attempts.fetch_add(1, Ordering::Relaxed) < attempts {
+    while !history.is_over(attempts) {
         let name = NAMES[fastrand::usize(..NAMES.len())];
         let mutex = locks.mutex(name);
         let taken = match fastrand::u8(..10) {
@@ -93,49 +126,41 @@ async fn work(locks: Locks, history: Arc<History>, attempts: u64) {
             }
             _ => mutex.lock_within(SECOND).await,
         };
-        let Ok(Some(guard)) = taken else {
-            // Redis is away, perhaps; not as fast as it can.
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(..3))).await;
-            continue;
+        let guard = match taken {
+            Ok(Some(guard)) => guard,
+            Ok(None) => {
+                history.attempts.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            Err(_) => {
+                history.failed.fetch_add(1, Ordering::Relaxed);
+                answers(&mutex).await;
+                continue;
+            }
         };
+        history.attempts.fetch_add(1, Ordering::Relaxed);
         let from = Instant::now();
         if !guard.is_held() {
             continue;
         }
-        let mut held = Held {
-            name,
-            fence: guard.fence().0,
-            from,
-            till: from,
-        };
-        // Mostly short, and now and then until it is lost.
+        // Mostly short, and now and then until it is lost, if it ever is.
         let holds = match fastrand::u16(..2_000) {
             0 => 2 * LEASE,
             _ => Duration::from_micros(fastrand::u64(..1_000)),
         };
-        let lost = guard.lost();
-        tokio::pin!(lost);
-        let mut is_lost = false;
-        while !is_lost && from.elapsed() < holds {
-            tokio::select! {
-                _ = &mut lost => {
-                    is_lost = true;
-                    let late = Instant::now().saturating_duration_since(guard.deadline());
-                    history.lost.fetch_add(1, Ordering::Relaxed);
-                    history.told_late.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
-                }
-                () = tokio::time::sleep(Duration::from_micros(200)) => {}
+        let till = match tokio::time::timeout(holds, guard.lost()).await {
+            Ok(reason) => history.lost(&guard, reason),
+            Err(_) => {
+                let now = Instant::now();
+                if guard.is_held() { now } else { from }
             }
-            let now = Instant::now();
-            if guard.is_held() {
-                held.till = now;
-            }
-        }
-        let now = Instant::now();
-        if guard.is_held() {
-            held.till = now;
-        }
-        history.held.lock().unwrap().push(held);
+        };
+        history.held.lock().unwrap().push(Held {
+            name,
+            fence: guard.fence().0,
+            from,
+            till: till.max(from),
+        });
         match fastrand::bool() {
             true => drop(guard),
             false => drop(guard.release().await),
@@ -143,15 +168,30 @@ async fn work(locks: Locks, history: Arc<History>, attempts: u64) {
     }
 }
 
-/// Breaks what can break, and mends it.
-async fn break_things(server: Arc<Server>, proxies: Arc<Vec<Proxy>>, is_over: Arc<AtomicBool>) {
-    while !is_over.load(Ordering::Relaxed) {
-        let proxy = &proxies[fastrand::usize(..proxies.len())];
-        let a_while = Duration::from_millis(fastrand::u64(10..300));
-        match fastrand::u8(..8) {
+/// Breaks what can break, and mends it when that has had its effect.
+async fn break_things(
+    server: &Server,
+    processes: &[(Proxy, Locks)],
+    history: &History,
+    attempts: u64,
+) {
+    let is_over = || history.is_over(attempts);
+    // So many more attempts have ended, one way or the other.
+    let pass = async |count: u64| {
+        let before = history.ended();
+        until("attempts end", async || {
+            is_over() || history.ended() >= before + count
+        })
+        .await;
+    };
+    // That one is always among them.
+    let mut kind = 5;
+    while !is_over() {
+        let (proxy, locks) = &processes[fastrand::usize(..processes.len())];
+        match kind {
             0 => {
                 server.pause();
-                tokio::time::sleep(a_while).await;
+                pass(fastrand::u64(1..8)).await;
                 server.resume();
             }
             1 => proxy.cut_all(),
@@ -162,75 +202,85 @@ async fn break_things(server: Arc<Server>, proxies: Arc<Vec<Proxy>>, is_over: Ar
                     After::Silence
                 };
                 let lost = proxy.inject(Match::command("EVALSHA").nth(1), Fault::DropReply(after));
-                tokio::time::sleep(a_while).await;
+                until("a reply is lost", async || is_over() || lost.hits() > 0).await;
                 lost.remove();
             }
             4 => drop(server.command(&["SCRIPT", "FLUSH"])),
-            // Longer than a lease: what was held there is lost.
+            // What is held there is lost.
             5 => {
-                let direction = if fastrand::bool() {
-                    Direction::ToServer
-                } else {
-                    Direction::ToClient
-                };
-                proxy.black_hole(direction);
-                tokio::time::sleep(LEASE + a_while).await;
-                proxy.heal();
+                let name = NAMES[fastrand::usize(..NAMES.len())];
+                if let Ok(Some(guard)) = locks.mutex(name).lock_within(5 * SECOND).await {
+                    let from = Instant::now();
+                    proxy.black_hole(match fastrand::bool() {
+                        true => Direction::ToServer,
+                        false => Direction::ToClient,
+                    });
+                    let till = history.lost(&guard, guard.lost().await);
+                    proxy.heal();
+                    history.held.lock().unwrap().push(Held {
+                        name,
+                        fence: guard.fence().0,
+                        from,
+                        till: till.max(from),
+                    });
+                }
             }
-            6 => {
+            _ => {
                 let late = proxy.inject(
                     Match::command("EVALSHA").nth(1),
-                    Fault::DelayCommand(LEASE + a_while),
+                    Fault::DelayCommand(LEASE + LEASE / 4),
                 );
-                tokio::time::sleep(a_while).await;
+                until("one is late", async || is_over() || late.hits() > 0).await;
                 late.remove();
             }
-            _ => {}
         }
-        tokio::time::sleep(3 * a_while).await;
+        kind = fastrand::u8(..7);
+        // And it goes on.
+        pass(fastrand::u64(50..400)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_holds_what_somebody_else_does() {
-    let server = Arc::new(Server::start());
-    let proxies: Arc<Vec<Proxy>> = Arc::new((0..PROCESSES).map(|_| Proxy::of(&server)).collect());
+    let server = Server::start();
     let history = Arc::new(History::default());
     let attempts = size(60_000, 4_000);
-    let mut tasks = JoinSet::new();
-    let mut all = Vec::new();
-    for proxy in proxies.iter() {
+    let mut processes = Vec::new();
+    for _ in 0..PROCESSES {
+        let proxy = Proxy::of(&server);
         let redis = Redis::connect(&proxy.url()).await.unwrap();
         let locks = Locks::builder(&redis.namespace("shop").unwrap())
             .lease(LEASE)
             .deadline(LEASE / 2)
             .build()
             .unwrap();
+        processes.push((proxy, locks));
+    }
+    let mut tasks = JoinSet::new();
+    for (_, locks) in &processes {
         for _ in 0..TASKS {
             tasks.spawn(work(locks.clone(), history.clone(), attempts));
         }
-        all.push(locks);
     }
-    let is_over = Arc::new(AtomicBool::new(false));
-    let breaking = tokio::spawn(break_things(
-        server.clone(),
-        proxies.clone(),
-        is_over.clone(),
-    ));
-    tasks.join_all().await;
-    is_over.store(true, Ordering::Relaxed);
-    breaking.await.unwrap();
+    let working = async {
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    };
+    tokio::join!(
+        working,
+        break_things(&server, &processes, &history, attempts)
+    );
     println!("{history:?}");
     history.check();
     let holds = history.held.lock().unwrap().len() as u64;
     assert!(holds > attempts / 20, "{history:?}");
-    let lost = history.lost.load(Ordering::Relaxed);
-    assert!(lost > 0 || attempts < 60_000, "{history:?}");
+    assert!(history.lost.load(Ordering::Relaxed) > 0, "{history:?}");
     let late = Duration::from_micros(history.told_late.load(Ordering::Relaxed));
     assert!(late < LATE, "{history:?}");
     // What was healed serves everybody who waits, soon.
     // A connection may still be silent, until that is found.
-    for locks in &all {
+    for (_, locks) in &processes {
         for name in NAMES {
             until("it can be had again", async || {
                 let held = locks.mutex(name).lock_within(5 * SECOND).await;
@@ -239,7 +289,7 @@ async fn nobody_holds_what_somebody_else_does() {
             .await;
         }
     }
-    for locks in &all {
+    for (_, locks) in &processes {
         assert!(locks.shutdown_within(10 * SECOND).await);
     }
     for key in server.command(&["KEYS", "*"]).as_array().unwrap() {

@@ -16,7 +16,7 @@ mod queue;
 use std::time::Duration;
 
 use russet_locks::{Builder, Locks, Namespace, Redis};
-use russet_testkit::{Server, Shared};
+use russet_testkit::{Server, Shared, size};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -49,14 +49,5 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     while !holds().await {
         assert!(began.elapsed() < 20 * SECOND, "never: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// A size: full in the proof tier, reduced otherwise.
-fn size(full: u64, reduced: u64) -> u64 {
-    if std::env::var_os("RUSSET_PROOF").is_some() {
-        full
-    } else {
-        reduced
     }
 }

@@ -31,7 +31,7 @@ mod subjects;
 use std::time::Duration;
 
 use russet_ratelimit::{Namespace, Redis};
-use russet_testkit::{Server, Shared};
+use russet_testkit::{Server, Shared, size};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -57,15 +57,6 @@ async fn on(server: &Server) -> Namespace {
 /// A limiter whose decisions are Redis', however busy this machine is.
 fn patient(ns: &Namespace, name: &str) -> russet_ratelimit::Builder {
     russet_ratelimit::Limiter::builder(ns, name).deadline(10 * SECOND)
-}
-
-/// A size: full in the proof tier, reduced otherwise.
-fn size(full: u64, reduced: u64) -> u64 {
-    if std::env::var_os("RUSSET_PROOF").is_some() {
-        full
-    } else {
-        reduced
-    }
 }
 
 /// Until a condition holds; it is asked again and again, for a while.
