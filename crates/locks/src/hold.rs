@@ -86,6 +86,8 @@ impl Hold {
 pub struct Watch {
     hold: Arc<Hold>,
     changes: watch::Receiver<State>,
+    /// What `changed` said last.
+    told: State,
 }
 
 impl Watch {
@@ -93,6 +95,7 @@ impl Watch {
         Watch {
             changes: hold.state.subscribe(),
             hold: hold.clone(),
+            told: hold.step(Event::Passed),
         }
     }
 
@@ -101,23 +104,25 @@ impl Watch {
         self.hold.step(Event::Passed)
     }
 
-    /// Until something else is known than when this was asked last, and what; for ever once it is lost.
+    /// Until something else is known than what this said last, or than when the watch began; and what. For ever once it has said that the lock is
+    /// lost. What changed and changed back in between is not told.
     ///
     /// # Cancel safety
     /// Safe to drop.
     pub async fn changed(&mut self) -> State {
         loop {
-            let told = *self.changes.borrow_and_update();
-            if let State::Lost(_) = told {
+            self.changes.mark_unchanged();
+            let now = self.get();
+            if now != self.told {
+                self.told = now;
+                return now;
+            }
+            if let State::Lost(_) = now {
                 std::future::pending::<()>().await;
             }
             tokio::select! {
                 _ = self.changes.changed() => {}
                 () = tokio::time::sleep_until(self.hold.till().instant().into()) => {}
-            }
-            let now = self.get();
-            if now != told {
-                return now;
             }
         }
     }
