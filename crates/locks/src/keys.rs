@@ -70,6 +70,16 @@ pub const KEYS: &[KeySpec] = &[
     )
     .owner("locks")
     .scripts(&[WAIT, HAND_ON, FORCE]),
+    KeySpec::new(
+        "locks",
+        STEM,
+        "%wake:{instance}",
+        KeyType::Channel,
+        KeyTtl::Persistent,
+        "What a process is told: that a lock was handed to it, or taken from it.",
+    )
+    .owner("locks")
+    .commands(&["PUBLISH"]),
 ];
 
 /// A lock's key and those beside it, in one slot.
