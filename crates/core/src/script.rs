@@ -68,6 +68,11 @@ impl Script {
         &self.sent().hash
     }
 
+    /// What is sent.
+    pub(crate) fn text(&self) -> &str {
+        &self.sent().text
+    }
+
     pub(crate) fn load(&self) -> Command {
         Command::new("SCRIPT LOAD").arg(&self.sent().text)
     }

@@ -102,6 +102,11 @@ impl Server {
         Ok(())
     }
 
+    /// What the server said when the command lane's connection was made; nothing while there is none, and on a cluster.
+    pub fn greeting(&self) -> Option<ServerInfo> {
+        self.0.command().greeting()
+    }
+
     /// What the server is, as far as it says: `HELLO` and `INFO`, either of which may be denied. Two round trips. On a
     /// cluster it is one of the primaries; [`infos`](Server::infos) asks all.
     ///

@@ -41,6 +41,11 @@ impl Error {
         }))
     }
 
+    /// What was asked was not done in time; it may be done all the same.
+    pub fn deadline(message: impl Into<Cow<'static, str>>) -> Self {
+        Error::new(ErrorKind::Deadline, message)
+    }
+
     /// A reply that is not of the shape that the caller asked for: the command ran.
     pub fn decode(message: impl Into<Cow<'static, str>>) -> Self {
         Error::new(ErrorKind::Decode, message)

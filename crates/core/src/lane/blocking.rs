@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::supervisor::{Supervised, Task, closed};
 use crate::call::{classify, until};
-use crate::command::Command;
+use crate::command::{Command, IntoArg};
 use crate::connections::Slot;
 use crate::discovery::{Finder, Place, Redirect};
 use crate::driver::{Cause, Client, Failure, Tuning};
 use crate::error::{Error, ErrorKind};
 use crate::event::Told;
 use crate::key::Key;
-use crate::reply::FromReply;
+use crate::reply::{FromReply, Reply};
+use crate::script::Script;
 use crate::topology::Node;
 
 /// Runs blocking commands (`BLPOP`, `XREADGROUP … BLOCK`) on a connection of its own: one consumer loop, one handle.
@@ -81,33 +82,85 @@ impl Blocking {
         wait: Duration,
     ) -> Result<T, Error> {
         let told = |error: Error| error.on(command.operation(), command.first_key());
+        let ran = self.on_the_right_one(command, wait).await.map_err(told)?;
+        T::from_reply(ran.0)
+    }
+
+    /// Runs a script, and then a command that waits for what was written on this connection (`WAIT`, `WAITAOF`): on the same connection, or not at
+    /// all. Whether that command shall be sent is decided by the script's reply.
+    ///
+    /// `keys` are all keys that the script touches; they must share a cluster slot. The script is sent as text. Two round trips.
+    ///
+    /// # Errors
+    /// As [`run`](Blocking::run); the script may have run if it is that of the second command.
+    ///
+    /// # Cancel safety
+    /// Not safe: a dropped call closes the connection, and the script may have run.
+    pub async fn script_then<'k, T: FromReply, U: FromReply>(
+        &mut self,
+        script: &'static Script,
+        keys: impl IntoIterator<Item = &'k Key>,
+        args: impl IntoIterator<Item = impl IntoArg>,
+        then: impl FnOnce(&T) -> Option<(Command, Duration)>,
+    ) -> Result<(T, Option<U>), Error> {
+        let keys: Vec<&Key> = keys.into_iter().collect();
+        let call = Command::new("EVAL").arg(script.text()).arg(keys.len());
+        let call = keys.into_iter().fold(call, Command::key).args(args);
+        let told = |error: Error| error.on(call.operation(), call.first_key());
+        let ran = self.on_the_right_one(&call, Duration::ZERO).await;
+        let (reply, connection, client) = ran.map_err(told)?;
+        let reply = T::from_reply(Script::unwrap(reply)?)?;
+        let Some((then, wait)) = then(&reply) else {
+            return Ok((reply, None));
+        };
+        let over = until(wait.saturating_add(self.deadline));
+        let waited = send(&connection, &client, &then, over).await;
+        let waited = waited.map_err(|failure| classify::command(then.name(), failure));
+        let told = |error: Error| error.on(then.operation(), call.first_key());
+        Ok((reply, Some(U::from_reply(waited.map_err(told)?)?)))
+    }
+
+    /// Runs a command where its key is; and the connection on which it ran.
+    async fn on_the_right_one(
+        &mut self,
+        command: &Command,
+        wait: Duration,
+    ) -> Result<(Reply, Arc<Supervised>, Client), Error> {
         for _ in 0..MOVES {
             // Each time anew: the server's own wait begins again.
             let found = until(self.deadline);
             let over = until(wait.saturating_add(self.deadline));
-            let connection = self.waiting.of(command, found).await;
-            let (connection, member) = connection.map_err(told)?;
-            let client = connection.client(found).await.map_err(told)?;
-            let mut guard = Guard(Some((&connection, &client)));
-            let limit = over.saturating_duration_since(Instant::now());
-            let reply = Box::pin(client.send_blocking(command, limit)).await;
-            // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
-            if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
-                guard.0 = None;
-            }
-            drop(guard);
-            match reply {
-                Ok(reply) => return T::from_reply(reply),
+            let (connection, member) = self.waiting.of(command, found).await?;
+            let client = connection.client(found).await?;
+            match send(&connection, &client, command, over).await {
+                Ok(reply) => return Ok((reply, connection, client)),
                 Err(failure) if self.waiting.moved(&failure, command, member.as_ref()) => {
                     // Half a slot's move, or an election, may have to end first.
                     tokio::time::sleep(MOVING).await;
                 }
-                Err(failure) => return Err(told(classify::command(command.name(), failure))),
+                Err(failure) => return Err(classify::command(command.name(), failure)),
             }
         }
         let message = "the key's slot is still on its way to another node";
-        Err(told(Error::new(ErrorKind::TryAgain, message)))
+        Err(Error::new(ErrorKind::TryAgain, message))
     }
+}
+
+/// Sends a command over a connection, which is ended with the call, or by the time it has.
+async fn send(
+    connection: &Supervised,
+    client: &Client,
+    command: &Command,
+    over: Instant,
+) -> Result<Reply, Failure> {
+    let mut guard = Guard(Some((connection, client)));
+    let limit = over.saturating_duration_since(Instant::now());
+    let reply = Box::pin(client.send_blocking(command, limit)).await;
+    // Without a reply by now the connection is no good; a reply that came later would be somebody's lost element.
+    if !matches!(&reply, Err(failure) if failure.cause == Cause::Timeout) {
+        guard.0 = None;
+    }
+    reply
 }
 
 /// How often a command follows its slot.

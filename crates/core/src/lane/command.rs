@@ -18,6 +18,7 @@ use crate::event::{Events, Told};
 use crate::key::Key;
 use crate::reply::Reply;
 use crate::script::Script;
+use crate::server_info::ServerInfo;
 
 /// A connection that all callers share, to each server of the lane.
 pub(crate) struct CommandLane {
@@ -37,6 +38,11 @@ impl CommandLane {
             budget: Budget::new(max_in_flight),
             max_in_flight,
         }
+    }
+
+    /// What the one server said when its connection was made.
+    pub(crate) fn greeting(&self) -> Option<ServerInfo> {
+        self.nodes.greeting()
     }
 
     /// The slot map's side of the lane, on a cluster.

@@ -13,6 +13,7 @@ use crate::command::Command;
 use crate::discovery::{Cluster, Finder, Place, SlotMap};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
+use crate::server_info::ServerInfo;
 use crate::topology::Node;
 
 /// The servers of a lane.
@@ -64,6 +65,14 @@ impl Nodes {
                 members.follows.get_or_init(|| tokio::spawn(follow));
                 Nodes::Cluster(members)
             }
+        }
+    }
+
+    /// What the one server said when its connection was made.
+    pub(crate) fn greeting(&self) -> Option<ServerInfo> {
+        match self {
+            Nodes::One(node) => Some(node.connection().now()?.greeting().clone()),
+            Nodes::Cluster(_) => None,
         }
     }
 
