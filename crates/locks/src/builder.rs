@@ -8,9 +8,10 @@ use russet_core::{
 };
 use tokio::sync::mpsc;
 
+use crate::ack::{Ack, Acks};
 use crate::keeper::{Ends, Keeper, run};
 use crate::keys::{CONCERN, GIVE, KEYS, TAKE};
-use crate::locks::{Inner, Locks};
+use crate::locks::{Inner, Locks, check_ack};
 use crate::owner::Instance;
 use crate::release::Releases;
 use crate::wake::Wake;
@@ -39,6 +40,7 @@ pub enum Order {
 /// | [`order`](Builder::order) | [`Order::Fair`] |
 /// | [`deadline`](Builder::deadline) | 1 s |
 /// | [`remember`](Builder::remember) | 1 hour |
+/// | [`ack`](Builder::ack) | [`Ack::Primary`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
@@ -49,6 +51,7 @@ pub struct Builder {
     order: Order,
     deadline: Duration,
     remember: Duration,
+    ack: Ack,
 }
 
 impl Builder {
@@ -61,6 +64,7 @@ impl Builder {
             order: Order::Fair,
             deadline: Duration::from_secs(1),
             remember: Duration::from_hours(1),
+            ack: Ack::Primary,
         }
     }
 
@@ -70,7 +74,7 @@ impl Builder {
         self
     }
 
-    /// How long [`Mutex::lock`](crate::Mutex::lock) waits.
+    /// How long [`Mutex::lock`](crate::Lock::lock) waits.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire = timeout;
         self
@@ -101,10 +105,18 @@ impl Builder {
         self
     }
 
+    /// Who must have noted a lock before it counts as taken, unless a lock [says otherwise](crate::Lock::ack). All but [`Ack::Primary`] need one more
+    /// connection.
+    pub fn ack(mut self, ack: Ack) -> Self {
+        self.ack = ack;
+        self
+    }
+
     /// The handle. It starts a thread, with a connection of its own, that renews locks.
     ///
     /// # Errors
-    /// [`BuildErrorKind::Limit`] for a setting outside its bounds, or if that connection does not fit.
+    /// [`BuildErrorKind::Limit`] for a setting outside its bounds, or if a connection does not fit; [`BuildErrorKind::Unsupported`] for
+    /// [`Ack::Fsync`] on a server that has said that it is too old.
     pub fn build(self) -> Result<Locks, BuildError> {
         check_lease(self.lease)?;
         let is_right = self.deadline >= Duration::from_millis(1)
@@ -125,6 +137,11 @@ impl Builder {
         let stem = use_stem(&self.ns)?;
         self.ns.declare(KEYS, &stem);
         let server = self.ns.server(CONCERN, &stem);
+        check_ack(&server, self.ack)?;
+        let first = match self.ack {
+            Ack::Primary => None,
+            Ack::Replicas { .. } | Ack::Fsync { .. } => Some(server.blocking()?),
+        };
         let lane = server.lane(CONCERN).deadline(self.deadline);
         let instance = Instance::new();
         let releases = Releases {
@@ -146,7 +163,7 @@ impl Builder {
             take: calls(&TAKING, Policy::Idempotent),
             give: calls(&GIVING, Policy::AtMostOnce),
             wake: Wake::new(
-                server,
+                server.clone(),
                 channel(&releases.stem, &instance.hex()),
                 keeper.clone(),
             ),
@@ -157,6 +174,9 @@ impl Builder {
             orders,
             lease: self.lease,
             acquire: self.acquire,
+            ack: self.ack,
+            acks: Acks::new(first),
+            server,
         })))
     }
 }

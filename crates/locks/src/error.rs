@@ -12,16 +12,23 @@ use crate::holder::LostReason;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LockError {
-    /// Nobody gave it back in the time that [`lock`](crate::Mutex::lock) waits.
+    /// Nobody gave it back in the time that [`lock`](crate::Lock::lock) waits.
     Timeout(Duration),
     /// It was lost while the work was being done, which was cancelled.
     Lost(LostReason),
-    /// Its fence would not be above the one that [was seen](crate::Mutex::above): the server's clock is behind, and it has forgotten.
+    /// Its fence would not be above the one that [was seen](crate::Lock::above): the server's clock is behind, and it has forgotten.
     FenceUncertain {
         /// What the fence would have been.
         offered: Fence,
         /// What was seen.
         seen: Fence,
+    },
+    /// Fewer had it than [were to](crate::Ack), in the time that was given; it was given back.
+    NotReplicated {
+        /// How many had it.
+        by: u32,
+        /// How many were to.
+        wanted: u32,
     },
     /// Redis could not be asked, or refused.
     Redis(Error),
@@ -31,7 +38,10 @@ impl LockError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            LockError::Timeout(_) | LockError::Lost(_) | LockError::FenceUncertain { .. } => true,
+            LockError::Timeout(_)
+            | LockError::Lost(_)
+            | LockError::FenceUncertain { .. }
+            | LockError::NotReplicated { .. } => true,
             LockError::Redis(error) => error.is_retryable(),
         }
     }
@@ -40,7 +50,7 @@ impl LockError {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             LockError::Redis(error) => Some(error.kind()),
-            LockError::Timeout(_) | LockError::Lost(_) | LockError::FenceUncertain { .. } => None,
+            _ => None,
         }
     }
 }
@@ -62,6 +72,10 @@ impl fmt::Display for LockError {
                 f,
                 "the lock's fence would be {offered}, and {seen} was seen: the server's clock is behind; wait until it has caught up"
             ),
+            LockError::NotReplicated { by, wanted } => write!(
+                f,
+                "the lock was had by {by} of the {wanted} that must have it, and was given back; look at the server's replicas or its disk"
+            ),
             LockError::Redis(error) => fmt::Display::fmt(error, f),
         }
     }
@@ -71,7 +85,7 @@ impl std::error::Error for LockError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LockError::Redis(error) => Some(error),
-            LockError::Timeout(_) | LockError::Lost(_) | LockError::FenceUncertain { .. } => None,
+            _ => None,
         }
     }
 }

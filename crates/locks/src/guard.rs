@@ -11,7 +11,6 @@ use crate::fence::Fence;
 use crate::hold::{Hold, Watch};
 use crate::holder::{Event, LostReason};
 use crate::locks::Inner;
-use crate::release::Leaving;
 use crate::wire::unreadable;
 
 /// A lock that is held: renewed in the background until it is released, dropped or lost.
@@ -53,7 +52,7 @@ impl Guard {
 
     /// The lock's name.
     pub fn name(&self) -> &str {
-        &self.hold.name
+        &self.hold.claim.name
     }
 
     /// The number that only this holder has, above that of every one before. Send it with each write, to a resource that refuses lower
@@ -98,7 +97,7 @@ impl Guard {
         }
         // From now on: somebody else may have it before the answer is here, and a renewal would come behind it.
         self.hold.step(Event::Released);
-        self.inner.keeper.forget(&self.hold.owner);
+        self.inner.keeper.forget(&self.hold.claim.owner);
         let was = self.give().await?;
         // Nothing is left to be done when this is dropped.
         self.is_open = false;
@@ -111,15 +110,15 @@ impl Guard {
     /// Leaves it taken until its lease ends, without renewing it; at the latest then somebody else gets it. Its fence and its deadline.
     pub fn detach(mut self) -> (Fence, Instant) {
         self.is_open = false;
-        self.inner.keeper.forget(&self.hold.owner);
+        self.inner.keeper.forget(&self.hold.claim.owner);
         (self.fence(), self.deadline())
     }
 
     async fn give(&self) -> Result<bool, Error> {
         let inner = &*self.inner;
-        if !self.is_wanted {
-            let key = crate::keys::lock(&inner.releases.stem, &self.hold.name);
-            let given = inner.give.call(key, [self.hold.owner.0.to_vec()]);
+        if !self.is_wanted && !self.hold.claim.want.is_shared() {
+            let key = crate::keys::mutex(&inner.releases.stem, &self.hold.claim.name);
+            let given = inner.give.call(key, [self.hold.claim.owner.0.to_vec()]);
             let given = Box::pin(given).await;
             match given {
                 Ok(Reply::Int(1)) => return Ok(true),
@@ -130,10 +129,9 @@ impl Guard {
                 Err(error) => return self.given(error).await,
             }
         }
-        let leaving = self.leaving();
         match inner
             .releases
-            .hand_on(&inner.lane, &leaving, Policy::AtMostOnce)
+            .hand_on(&inner.lane, &self.hold.claim, Policy::AtMostOnce)
             .await
         {
             Ok(was) => Ok(was),
@@ -146,31 +144,22 @@ impl Guard {
         if !error.may_have_executed() {
             return Err(error);
         }
-        let leaving = self.leaving();
         let inner = &*self.inner;
         let again = inner
             .releases
-            .hand_on(&inner.lane, &leaving, Policy::Idempotent);
+            .hand_on(&inner.lane, &self.hold.claim, Policy::Idempotent);
         let was = again.await?;
         Ok(was || Moment::now() < self.hold.till())
-    }
-
-    fn leaving(&self) -> Leaving {
-        Leaving {
-            name: self.hold.name.clone(),
-            owner: self.hold.owner,
-            lease: self.hold.lease,
-        }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.inner.keeper.forget(&self.hold.owner);
+        self.inner.keeper.forget(&self.hold.claim.owner);
         self.hold.step(Event::Released);
         // Also if it was lost by our clock: by the server's it may not be.
         if self.is_open {
-            self.inner.give_up(self.leaving());
+            self.inner.give_up(self.hold.claim.clone());
         }
     }
 }

@@ -6,37 +6,33 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::claim::Claim;
 use crate::clock::{Moment, micros};
 use crate::fence::Fence;
 use crate::holder::{Event, Holder, LostReason, State};
-use crate::owner::Owner;
 
 /// What a guard, its futures and whoever renews it know of one lock together.
 pub(crate) struct Hold {
-    pub(crate) name: Arc<str>,
-    pub(crate) owner: Owner,
+    pub(crate) claim: Claim,
     pub(crate) fence: Fence,
-    /// Microseconds.
-    pub(crate) lease: u64,
     holder: Mutex<Holder>,
     state: watch::Sender<State>,
 }
 
 impl Hold {
+    /// It was granted to who asked then, for so long by what Redis said; and how long it is relied on at most.
     pub(crate) fn new(
-        name: Arc<str>,
-        owner: Owner,
+        claim: Claim,
         fence: Fence,
-        lease: u64,
         left: Duration,
+        relies: Duration,
         sent: Moment,
     ) -> Self {
+        let holder = Holder::granted(claim.lease, micros(left), micros(relies), sent);
         Hold {
-            name,
-            owner,
+            claim,
             fence,
-            lease,
-            holder: Mutex::new(Holder::granted(lease, micros(left), sent)),
+            holder: Mutex::new(holder),
             state: watch::Sender::new(State::Held),
         }
     }
@@ -137,7 +133,7 @@ impl fmt::Debug for Watch {
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hold")
-            .field("name", &self.name)
+            .field("name", &self.claim.name)
             .field("fence", &self.fence)
             .field("state", &*self.state.borrow())
             .finish_non_exhaustive()

@@ -22,7 +22,7 @@ pub enum LostReason {
     Expired,
     /// Redis says that it is somebody else's, or nobody's: after a failover, an eviction, a flush.
     Taken,
-    /// It was [taken away](crate::Mutex::force_release).
+    /// It was [taken away](crate::Lock::force_release).
     Forced,
     /// It was released.
     Released,
@@ -52,6 +52,8 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Holder {
     lease: u64,
+    /// How long it relies on a lease at most, if that is less.
+    relies: u64,
     till: Moment,
     state: State,
 }
@@ -63,10 +65,11 @@ pub(crate) fn relied_on(lease: u64) -> u64 {
 
 impl Holder {
     /// It was granted to who asked at that time, and is held for so long by what Redis said: less than a lease if that was said of a grant before.
-    pub(crate) fn granted(lease: u64, left: u64, sent: Moment) -> Self {
+    pub(crate) fn granted(lease: u64, left: u64, relies: u64, sent: Moment) -> Self {
         Holder {
             lease,
-            till: sent.plus(relied_on(left.min(lease))),
+            relies,
+            till: sent.plus(relied_on(left.min(lease)).min(relies)),
             state: State::Held,
         }
     }
@@ -84,7 +87,9 @@ impl Holder {
             Event::Refused => State::Lost(LostReason::Taken),
             Event::Shutdown => State::Lost(LostReason::Shutdown),
             Event::Renewed { sent } => {
-                self.till = self.till.max(sent.plus(relied_on(self.lease)));
+                self.till = self
+                    .till
+                    .max(sent.plus(relied_on(self.lease).min(self.relies)));
                 State::Held
             }
             Event::Failed => State::AtRisk,
@@ -115,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_relied_on_from_before_it_was_asked_for() {
-        let mut holder = Holder::granted(LEASE, LEASE, Moment(1_000));
+        let mut holder = Holder::granted(LEASE, LEASE, u64::MAX, Moment(1_000));
         assert_eq!(holder.till(), Moment(1_000 + 29_698_000));
         assert!(holder.is_held(Moment(29_698_999)));
         assert!(!holder.is_held(Moment(29_699_000)));
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_stays_so() {
-        let mut holder = Holder::granted(LEASE, LEASE, Moment(0));
+        let mut holder = Holder::granted(LEASE, LEASE, u64::MAX, Moment(0));
         let late = Moment(29_698_000);
         let renewed = Event::Renewed {
             sent: Moment(29_697_999),
@@ -151,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_failed_renewal_is_a_risk_until_one_succeeds() {
-        let mut holder = Holder::granted(LEASE, LEASE, Moment(0));
+        let mut holder = Holder::granted(LEASE, LEASE, u64::MAX, Moment(0));
         assert_eq!(holder.step(Event::Failed, Moment(1)), State::AtRisk);
         assert!(holder.is_held(Moment(2)));
         assert_eq!(

@@ -11,14 +11,16 @@ use futures_util::stream::FuturesUnordered;
 use russet_core::{Bytes, Error, Key, Lane, Policy, Reply, Script};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::claim::Claim;
 use crate::clock::{Moment, micros};
 use crate::hold::Hold;
 use crate::holder::{Event, State};
-use crate::keys::{self, RENEW};
+use crate::keys::{self, RENEW, RENEW_SHARE};
 use crate::owner::Owner;
-use crate::release::{Leaving, Releases};
+use crate::release::Releases;
 
 static RENEWING: Script = Script::new(RENEW);
+static RENEWING_SHARES: Script = Script::new(RENEW_SHARE);
 
 /// How many locks one script renews: so many that it takes about half a millisecond.
 const AT_ONCE: usize = 500;
@@ -47,7 +49,7 @@ pub(crate) enum Order {
     /// A lock is to be renewed before it looks next.
     Look,
     /// Somebody went away who may hold a lock, or wait for it.
-    GiveUp(Leaving),
+    GiveUp(Claim),
     /// All that was ordered before has been done.
     Drained(oneshot::Sender<()>),
 }
@@ -57,13 +59,13 @@ impl Keeper {
     pub(crate) fn keep(&self, hold: &Arc<Hold>, key: Key, sent: Moment) -> bool {
         // Sooner, if it is held for less than a lease.
         let early = sent.plus(micros(sent.until(hold.till())) * 2 / 3);
-        let due = first_due(hold.lease, sent).min(early);
+        let due = first_due(hold.claim.lease, sent).min(early);
         let kept = Kept {
             hold: hold.clone(),
             key,
             due: Some(due),
         };
-        self.lock().insert(hold.owner, kept);
+        self.lock().insert(hold.claim.owner, kept);
         due.0 < self.next.load(Ordering::Acquire)
     }
 
@@ -75,7 +77,7 @@ impl Keeper {
         let kept = self.lock().remove(owner);
         if let Some(kept) = kept {
             kept.hold.step(Event::Forced);
-            tracing::warn!(target: "russet::locks", lock = &*kept.hold.name, fence = kept.hold.fence.0, reason, "a lock was taken away");
+            tracing::warn!(target: "russet::locks", lock = &*kept.hold.claim.name, fence = kept.hold.fence.0, reason, "a lock was taken away");
         }
     }
 
@@ -90,7 +92,7 @@ impl Keeper {
         let mut next = now.plus(LONGEST);
         held.retain(|_, kept| {
             if let State::Lost(reason) = kept.hold.step(Event::Passed) {
-                tracing::warn!(target: "russet::locks", lock = &*kept.hold.name, fence = kept.hold.fence.0, ?reason, "a lock was lost: its lease ended before it could be renewed");
+                tracing::warn!(target: "russet::locks", lock = &*kept.hold.claim.name, fence = kept.hold.fence.0, ?reason, "a lock was lost: its lease ended before it could be renewed");
                 return false;
             }
             if kept.due.is_some_and(|at| at <= now) {
@@ -112,17 +114,17 @@ impl Keeper {
             None => Event::Failed,
         });
         let mut held = self.lock();
-        let Some(kept) = held.get_mut(&hold.owner) else {
+        let Some(kept) = held.get_mut(&hold.claim.owner) else {
             return;
         };
         match state {
             State::Lost(reason) => {
-                tracing::warn!(target: "russet::locks", lock = &*hold.name, fence = hold.fence.0, ?reason, "a lock was lost");
-                held.remove(&hold.owner);
+                tracing::warn!(target: "russet::locks", lock = &*hold.claim.name, fence = hold.fence.0, ?reason, "a lock was lost");
+                held.remove(&hold.claim.owner);
             }
-            State::Held => kept.due = Some(next_due(hold.lease, sent)),
+            State::Held => kept.due = Some(next_due(hold.claim.lease, sent)),
             // Soon again, and not all at once.
-            State::AtRisk => kept.due = Some(Moment::now().plus(spread(hold.lease / 12))),
+            State::AtRisk => kept.due = Some(Moment::now().plus(spread(hold.claim.lease / 12))),
         }
     }
 
@@ -158,7 +160,7 @@ pub(crate) async fn run(
     let keeper = &keeper.0;
     let mut renewals = FuturesUnordered::new();
     let mut endings = FuturesUnordered::new();
-    let mut waiting: VecDeque<Leaving> = VecDeque::new();
+    let mut waiting: VecDeque<Claim> = VecDeque::new();
     let mut drained: Vec<oneshot::Sender<()>> = Vec::new();
     let mut told = Vec::new();
     let mut is_open = true;
@@ -168,8 +170,13 @@ pub(crate) async fn run(
         if now >= next {
             let (due, then) = keeper.due(now);
             next = then;
-            for batch in keys::by_group(&lane, due, AT_ONCE) {
-                renewals.push(renew(&lane, batch, releases.keeps));
+            let (shares, mutexes): (Vec<_>, Vec<_>) = due
+                .into_iter()
+                .partition(|(hold, _)| hold.claim.want.is_shared());
+            for (script, due) in [(&RENEWING, mutexes), (&RENEWING_SHARES, shares)] {
+                for batch in keys::by_group(&lane, due, AT_ONCE) {
+                    renewals.push(renew(&lane, script, batch, releases.keeps));
+                }
             }
         }
         while endings.len() < ENDING
@@ -211,20 +218,24 @@ pub(crate) async fn run(
 /// One script; of each lock whether it is still held, if that is known.
 async fn renew(
     lane: &Lane,
+    script: &'static Script,
     batch: Vec<(Arc<Hold>, Key)>,
     keeps: Duration,
 ) -> (Moment, Vec<(Arc<Hold>, Option<bool>)>) {
     let sent = Moment::now();
-    let shortest = batch.iter().map(|(hold, _)| hold.lease).min().unwrap_or(0);
+    let shortest = batch
+        .iter()
+        .map(|(hold, _)| hold.claim.lease)
+        .min()
+        .unwrap_or(0);
     let lane = lane.clone().deadline(Duration::from_micros(shortest / 6));
     let mut args: Vec<Bytes> = vec![keeps.as_millis().to_string().into()];
     for (hold, _) in &batch {
-        args.push(Bytes::copy_from_slice(&hold.owner.0));
-        args.push(hold.lease.to_string().into());
+        args.push(Bytes::copy_from_slice(&hold.claim.owner.0));
+        args.push(hold.claim.lease.to_string().into());
     }
     let keys = batch.iter().map(|(_, key)| key);
-    let told: Result<Vec<Reply>, Error> =
-        lane.script(&RENEWING, keys, args, Policy::Idempotent).await;
+    let told: Result<Vec<Reply>, Error> = lane.script(script, keys, args, Policy::Idempotent).await;
     let told = told.unwrap_or_else(|error| {
         tracing::warn!(target: "russet::locks", locks = batch.len(), %error, "locks could not be renewed; they are tried again until their leases end");
         Vec::new()

@@ -1,6 +1,9 @@
 #![doc = include_str!("docs/readme.md")]
 
+mod ack;
+mod attempt;
 mod builder;
+mod claim;
 mod clock;
 mod error;
 mod fence;
@@ -10,15 +13,18 @@ mod holder;
 mod inspect;
 mod keeper;
 mod keys;
+mod lock;
 mod locks;
 #[cfg(test)]
 mod model;
-mod mutex;
 mod owner;
 mod release;
+mod rw;
+mod semaphore;
 mod wake;
 mod wire;
 
+pub use ack::Ack;
 pub use builder::{Builder, Order};
 pub use error::LockError;
 pub use fence::Fence;
@@ -27,6 +33,8 @@ pub use hold::Watch;
 pub use holder::{LostReason, State};
 pub use inspect::{Held, Inspection};
 pub use keys::{CONCERN, KEYS};
+pub use lock::{Cx, Lock};
 pub use locks::Locks;
-pub use mutex::{Cx, Mutex};
 pub use russet_core::{BuildError, Error, ErrorKind, KeyPart, Namespace, Redis};
+pub use rw::RwLock;
+pub use semaphore::Semaphore;

@@ -4,15 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russet_core::{Bytes, Lane, Namespace, ScriptCalls};
+use russet_core::{
+    BuildError, BuildErrorKind, Lane, Namespace, Product, ScriptCalls, Server, ServerInfo, Version,
+};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ack::{Ack, Acks};
 use crate::builder::Builder;
+use crate::claim::{Claim, Want};
 use crate::hold::Hold;
 use crate::keeper::{Keeper, Order};
-use crate::mutex::Mutex;
-use crate::owner::{Instance, Owner};
-use crate::release::{Leaving, Releases};
+use crate::keys::LockKeys;
+use crate::lock::Lock;
+use crate::owner::Instance;
+use crate::release::Releases;
+use crate::rw::RwLock;
+use crate::semaphore::Semaphore;
 use crate::wake::Wake;
 
 /// Locks among processes. Cheap to clone.
@@ -23,6 +30,7 @@ use crate::wake::Wake;
 pub struct Locks(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
+    pub(crate) server: Server,
     pub(crate) lane: Lane,
     pub(crate) releases: Releases,
     pub(crate) instance: Instance,
@@ -33,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) wake: Wake,
     pub(crate) lease: Duration,
     pub(crate) acquire: Duration,
+    pub(crate) ack: Ack,
+    pub(crate) acks: Acks,
 }
 
 impl Locks {
@@ -42,15 +52,25 @@ impl Locks {
     }
 
     /// The lock of this name, which one at a time may hold: 1 to 256 bytes, or taking it is an error.
-    pub fn mutex(&self, name: &str) -> Mutex {
-        Mutex::new(self.0.clone(), name)
+    pub fn mutex(&self, name: &str) -> Lock {
+        Lock::new(self.0.clone(), name, Want::Whole)
+    }
+
+    /// The lock of this name that many may read under, or one write.
+    pub fn rw(&self, name: &str) -> RwLock {
+        RwLock::new(self, name)
+    }
+
+    /// The semaphore of this name, with so many permits: 1 to 1,000,000, or taking them is an error.
+    pub fn semaphore(&self, name: &str, permits: u32) -> Semaphore {
+        Semaphore::new(self, name, permits)
     }
 
     /// The names and fences of the locks that this process holds.
     pub fn held(&self) -> Vec<(String, crate::Fence)> {
         let held = self.0.keeper.holds().into_iter();
         held.filter(|hold| hold.is_held())
-            .map(|hold| (hold.name.to_string(), hold.fence))
+            .map(|hold| (hold.claim.name.to_string(), hold.fence))
             .collect()
     }
 
@@ -73,25 +93,51 @@ impl Locks {
 
 impl Inner {
     /// What is not wanted any more, by somebody who does not wait for that.
-    pub(crate) fn give_up(&self, leaving: Leaving) {
+    pub(crate) fn give_up(&self, claim: Claim) {
         // Nobody hears it once the handle was shut down; then the lease ends it.
-        let _ = self.orders.send(Order::GiveUp(leaving));
+        let _ = self.orders.send(Order::GiveUp(claim));
     }
 
     pub(crate) fn keep(&self, hold: &Arc<Hold>, sent: crate::clock::Moment) {
-        let key = crate::keys::lock(&self.releases.stem, &hold.name);
+        let claim = &hold.claim;
+        let key = LockKeys::of(&self.releases.stem, &claim.name, claim.want).lock();
         if self.keeper.keep(hold, key, sent) {
             let _ = self.orders.send(Order::Look);
         }
     }
 
-    pub(crate) fn owner(&self) -> Owner {
-        self.instance.owner()
+    /// Whether locks can be had that others must have as well.
+    pub(crate) fn check_ack(&self, ack: Ack) -> Result<(), BuildError> {
+        check_ack(&self.server, ack)
     }
+}
 
-    pub(crate) fn label(&self) -> Bytes {
-        self.releases.label.clone()
+/// Whether it can be meant, and the server can do it, as far as it has said.
+pub(crate) fn check_ack(server: &Server, ack: Ack) -> Result<(), BuildError> {
+    if !ack.is_right() {
+        return Err(BuildError::new(
+            BuildErrorKind::Limit,
+            format!("{ack:?}; it must be one replica at least, and between 1 ms and 1 minute"),
+        ));
     }
+    let Ack::Fsync { .. } = ack else {
+        return Ok(());
+    };
+    let Some(ServerInfo {
+        product: Some(Product::Redis),
+        version: Some(version),
+        ..
+    }) = server.greeting()
+    else {
+        return Ok(());
+    };
+    if version >= Version::new(7, 2, 0) {
+        return Ok(());
+    }
+    Err(BuildError::new(
+        BuildErrorKind::Unsupported,
+        format!("{ack:?} needs WAITAOF, which Redis has from 7.2 on, and this is {version}"),
+    ))
 }
 
 impl fmt::Debug for Locks {

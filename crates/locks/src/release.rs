@@ -1,24 +1,15 @@
 //! How locks are given back by who is not there any more to do so.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use russet_core::{Bytes, Error, Key, Lane, Policy, Script, Stem};
 
+use crate::claim::Claim;
 use crate::clock::{Moment, micros};
-use crate::keys::{HAND_ON, LockKeys};
-use crate::owner::Owner;
+use crate::keys::{HAND_ON, HAND_ON_SHARE, LockKeys};
 
 static HANDING_ON: Script = Script::new(HAND_ON);
-
-/// Who may hold a lock, or wait for it, and does not want it any more.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaving {
-    pub(crate) name: Arc<str>,
-    pub(crate) owner: Owner,
-    /// Microseconds; with the label how it is found in the queue.
-    pub(crate) lease: u64,
-}
+static HANDING_ON_SHARE: Script = Script::new(HAND_ON_SHARE);
 
 /// What releasing needs to know.
 #[derive(Clone, Debug)]
@@ -40,31 +31,38 @@ impl Releases {
     pub(crate) async fn hand_on(
         &self,
         lane: &Lane,
-        leaving: &Leaving,
+        claim: &Claim,
         policy: Policy,
     ) -> Result<bool, Error> {
-        let keys = LockKeys::of(&self.stem, &leaving.name);
-        let args: [Bytes; 7] = [
+        let keys = LockKeys::of(&self.stem, &claim.name, claim.want);
+        let mut args: Vec<Bytes> = vec![
             self.keeps.as_millis().to_string().into(),
-            Bytes::copy_from_slice(&leaving.owner.0),
-            leaving.lease.to_string().into(),
+            Bytes::copy_from_slice(&claim.owner.0),
+            claim.lease.to_string().into(),
             self.label.clone(),
             self.confirm.as_micros().to_string().into(),
             Bytes::copy_from_slice(self.channel.as_bytes()),
             u8::from(self.barges).to_string().into(),
         ];
-        let asked = lane.script::<u64>(&HANDING_ON, keys.all(), args, policy);
+        let script = match claim.want.is_shared() {
+            true => {
+                args.extend(claim.want.share());
+                &HANDING_ON_SHARE
+            }
+            false => &HANDING_ON,
+        };
+        let asked = lane.script::<u64>(script, keys.all(), args, policy);
         // Boxed, as all that is asked seldom: its future is large.
         Ok(Box::pin(asked).await? == 1)
     }
 
     /// The same for who is gone: again and again, as long as a lease would last, and then there is nothing to release any more.
-    pub(crate) async fn end(&self, lane: &Lane, leaving: Leaving) {
-        let lasts = leaving.lease.max(micros(self.confirm));
+    pub(crate) async fn end(&self, lane: &Lane, claim: Claim) {
+        let lasts = claim.lease.max(micros(self.confirm));
         let till = Moment::now().plus(lasts);
         let mut pause = Duration::from_millis(10);
-        while let Err(error) = self.hand_on(lane, &leaving, Policy::Idempotent).await {
-            tracing::debug!(target: "russet::locks", lock = &*leaving.name, %error, "a lock that was dropped could not be released yet");
+        while let Err(error) = self.hand_on(lane, &claim, Policy::Idempotent).await {
+            tracing::debug!(target: "russet::locks", lock = &*claim.name, %error, "a lock that was dropped could not be released yet");
             if !error.is_retryable() || Moment::now() >= till {
                 return;
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use russet_core::{Bytes, Error, FromReply as _, Reply};
 
+use crate::ack::Acked;
 use crate::fence::Fence;
 use crate::owner::Owner;
 
@@ -18,11 +19,13 @@ pub(crate) enum Taken {
     Queued,
     /// The fence would be this, which is not above the one that was seen.
     Uncertain(Fence),
+    /// It was granted, but fewer had it than must.
+    Unconfirmed(Acked),
 }
 
 impl Taken {
-    pub(crate) fn read(reply: Reply) -> Result<Self, Error> {
-        let bytes = Bytes::from_reply(reply)?;
+    pub(crate) fn read(reply: &Reply) -> Result<Self, Error> {
+        let bytes = Bytes::from_reply(reply.clone())?;
         let (&kind, numbers) = bytes.split_first().ok_or_else(unreadable)?;
         let (fence, left) = match numbers_of(numbers).as_deref() {
             Some([fence, left] | [fence, left, _]) => (Fence(whole(*fence)), whole(*left)),
@@ -103,7 +106,7 @@ mod tests {
                 .iter()
                 .flat_map(|number| number.to_le_bytes()),
         );
-        let read = |bytes: &[u8]| Taken::read(Reply::Bytes(Bytes::copy_from_slice(bytes)));
+        let read = |bytes: &[u8]| Taken::read(&Reply::Bytes(Bytes::copy_from_slice(bytes)));
         assert_eq!(
             read(&bytes).unwrap(),
             Taken::Granted(Fence(5), Duration::from_secs(30))

@@ -2,4 +2,5 @@
 
 mod scripts;
 mod server;
+mod shares;
 mod world;

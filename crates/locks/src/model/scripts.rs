@@ -53,34 +53,37 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// One lock's scripts, by a clock that the test sets.
-struct Scripts {
-    connection: Connection,
-    key: String,
-    now: u64,
+pub(super) struct Scripts {
+    pub(super) connection: Connection,
+    pub(super) key: String,
+    pub(super) now: u64,
 }
 
-fn bytes(owner: Owner) -> Vec<u8> {
+pub(super) fn bytes(owner: Owner) -> Vec<u8> {
     vec![owner + 1; 16]
 }
 
 impl Scripts {
-    fn new() -> Self {
+    pub(super) fn new(of: &'static str) -> Self {
         let shared = Shared::get();
         let url = shared.unrestricted_url();
         Scripts {
             connection: Connection::open(url, Duration::from_secs(10)).unwrap(),
-            key: format!("{}:lock:{{model}}", shared.namespace()),
+            key: format!("{}:lock:{{model}}{of}", shared.namespace()),
             now: 1_790_000_000_000_000,
         }
     }
 
-    fn call(&mut self, script: &str, keys: usize, args: &[Vec<u8>]) -> Value {
+    pub(super) fn call(&mut self, script: &str, keys: usize, args: &[Vec<u8>]) -> Value {
         let clock = "return time[1] * 1000000 + time[2]";
         assert!(script.contains(clock));
         let script = script.replace(clock, "return tonumber(table.remove(ARGV))");
-        let keys: Vec<String> = ["", ":%queue", ":%beats"][..keys]
+        let keys: Vec<String> = ["", "%queue", "%beats"][..keys]
             .iter()
-            .map(|attribute| format!("{}{attribute}", self.key))
+            .map(|attribute| match attribute.is_empty() {
+                true => self.key.clone(),
+                false => format!("{}:{attribute}", self.key),
+            })
             .collect();
         let mut parts = vec![
             b"EVAL".to_vec(),
@@ -165,7 +168,7 @@ impl Scripts {
 }
 
 fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
-    let (mut script, mut meant) = (Scripts::new(), Server::default());
+    let (mut script, mut meant) = (Scripts::new(""), Server::default());
     let mut leases = [10 * HOUR; OWNERS as usize];
     for (at, step) in steps.iter().enumerate() {
         let now = script.now;

@@ -168,7 +168,7 @@ impl World {
         match (&mut client.phase, message.what) {
             (Phase::Asking, What::Granted(left)) => {
                 client.phase = Phase::Holding {
-                    holder: Holder::granted(LEASE, left, sent),
+                    holder: Holder::granted(LEASE, left, u64::MAX, sent),
                 };
             }
             (Phase::Asking, What::Busy | What::Queued) => client.phase = Phase::Waiting,

@@ -1,25 +1,9 @@
--- What all scripts of mutexes begin with: the server's clock, and what a lock's key holds.
+-- What a mutex' key holds.
 -- KEYS     none of its own
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(1)
--- COMMANDS: TIME, GET, SET
-local call, read, write, sub = redis.call, struct.unpack, struct.pack, string.sub
-
--- The server's time, in microseconds.
-local function clock()
-    local time = call('TIME')
-    return time[1] * 1000000 + time[2]
-end
-local now = clock()
-
--- A number as text: Lua's own way keeps 14 digits.
-local function decimal(value)
-    return string.format('%.0f', value)
-end
-
-local NOBODY = string.rep('\0', 16)
-
+-- COMMANDS: GET, SET
 -- A lock's value is '<BBdddc16' and a label: 1, whether somebody waits (1), the last fence, until when it is held, how long that was to
 -- be, who holds it, or did last, and what people call them. It outlives its holder, so that fences rise also where the clock is set back.
 local function look(key)
@@ -75,4 +59,9 @@ end
 -- Whether who asks has gone away since: what they sent came late, and nobody would hold what it takes.
 local function has_left(lock, owner)
     return lock.till == 0 and lock.owner == owner
+end
+
+-- What people are told of who holds it.
+local function held_by(lock)
+    return write('<Bdddc16', 1, lock.fence, lock.till - now, 1, lock.owner) .. lock.label
 end

@@ -101,7 +101,7 @@ impl History {
 }
 
 /// Until Redis answers, which is asked again and again, for a while.
-async fn answers(mutex: &russet_locks::Mutex) {
+async fn answers(mutex: &russet_locks::Lock) {
     let began = Instant::now();
     while mutex.inspect().await.is_err() {
         assert!(began.elapsed() < 20 * SECOND, "Redis never answers again");

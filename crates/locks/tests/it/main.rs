@@ -12,6 +12,7 @@ mod history;
 mod lost;
 mod mutex;
 mod queue;
+mod shares;
 
 use std::time::Duration;
 

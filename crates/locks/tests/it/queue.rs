@@ -172,7 +172,7 @@ async fn without_a_permission_to_subscribe_it_is_asked_now_and_then() {
         "+@all",
         "resetchannels",
     ]);
-    let url = server.url().replace("redis://", "redis://quiet:secret@");
+    let url = format!("redis://quiet:secret@{}", server.address());
     let redis = russet_locks::Redis::connect(&url).await.unwrap();
     let locks = patient(&redis.namespace("shop").unwrap()).build().unwrap();
     let held = locks.mutex("a").lock().await.unwrap();

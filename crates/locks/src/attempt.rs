@@ -1,0 +1,209 @@
+//! Taking a lock, or waiting for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russet_core::{Bytes, Error, ErrorKind, Policy};
+
+use crate::ack::Call;
+use crate::claim::Claim;
+use crate::clock::{Moment, micros};
+use crate::error::LockError;
+use crate::fence::Fence;
+use crate::guard::Guard;
+use crate::hold::Hold;
+use crate::keys::LockKeys;
+use crate::lock::Lock;
+use crate::wire::Taken;
+
+/// How long one who waits counts as alive after it was heard of; it is heard of each third of that.
+const HEARD: Duration = Duration::from_secs(3);
+/// How often one who cannot be woken asks.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Somebody who asks, and may have got it without knowing.
+pub(crate) struct Attempt<'l> {
+    lock: &'l Lock,
+    claim: Claim,
+    is_open: bool,
+}
+
+impl<'l> Attempt<'l> {
+    pub(crate) fn new(lock: &'l Lock) -> Self {
+        let claim = Claim {
+            name: lock.name.clone(),
+            owner: lock.inner.instance.owner(),
+            lease: micros(lock.lease),
+            want: lock.want,
+        };
+        Attempt {
+            lock,
+            claim,
+            is_open: true,
+        }
+    }
+
+    /// Takes it, or waits for it until then, if it may wait.
+    pub(crate) async fn run(
+        mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Guard>, LockError> {
+        let sent = Moment::now();
+        let mut is_wanted = false;
+        let mut taken = self.first().await;
+        let deadline = deadline.filter(|deadline| Instant::now() < *deadline);
+        if deadline.is_none() && matches!(taken, Ok(Taken::Queued)) {
+            // Whoever waited may not any more.
+            is_wanted = true;
+            let within = self.lock.inner.lane.deadline_of_each();
+            taken = self.ask(Duration::ZERO, within).await;
+        }
+        match (self.ended(taken)?, deadline) {
+            (Taken::Granted(fence, left), _) => {
+                Ok(Some(self.granted(fence, left, sent, is_wanted)))
+            }
+            (Taken::Uncertain(offered), _) => Err(self.uncertain(offered)),
+            (Taken::Unconfirmed(acked), _) => Err(acked.into()),
+            (Taken::Busy(_) | Taken::Queued, Some(deadline)) => self.wait(deadline).await,
+            (Taken::Busy(_) | Taken::Queued, None) => {
+                self.is_open = false;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks for it for the first time, together with others if that can be.
+    async fn first(&self) -> Result<Taken, Error> {
+        let inner = &*self.lock.inner;
+        if self.claim.want.is_shared() || self.lock.acks() {
+            let within = inner.lane.deadline_of_each();
+            return self.ask(Duration::ZERO, within).await;
+        }
+        let key = crate::keys::mutex(&inner.releases.stem, &self.claim.name);
+        let args: [Bytes; 4] = [
+            Bytes::copy_from_slice(&self.claim.owner.0),
+            self.claim.lease.to_string().into(),
+            self.lock.seen.0.to_string().into(),
+            inner.releases.label.clone(),
+        ];
+        Taken::read(&inner.take.call(key, args).await?)
+    }
+
+    /// Takes it, or waits in the queue, and is heard of for so long.
+    async fn ask(&self, heard: Duration, within: Duration) -> Result<Taken, Error> {
+        let releases = &self.lock.inner.releases;
+        let keys = LockKeys::of(&releases.stem, &self.claim.name, self.claim.want);
+        let mut args: Vec<Bytes> = vec![
+            releases.keeps.as_millis().to_string().into(),
+            Bytes::copy_from_slice(&self.claim.owner.0),
+            self.claim.lease.to_string().into(),
+            self.lock.seen.0.to_string().into(),
+            releases.label.clone(),
+            micros(heard).to_string().into(),
+            u8::from(releases.barges).to_string().into(),
+            releases.confirm.as_micros().to_string().into(),
+            Bytes::copy_from_slice(releases.channel.as_bytes()),
+        ];
+        if self.claim.want.is_shared() {
+            args.extend(self.claim.want.share());
+        }
+        let script = crate::keys::waiting(self.claim.want);
+        if self.lock.acks() {
+            return self.ask_others((script, keys, args), within).await;
+        }
+        let lane = self.lock.inner.lane.clone().deadline(within);
+        let asked = lane.script(script, keys.all(), args, Policy::Idempotent);
+        Taken::read(&Box::pin(asked).await?)
+    }
+
+    /// The same where others must have it as well.
+    async fn ask_others(&self, call: Call, within: Duration) -> Result<Taken, Error> {
+        let (inner, ack) = (&self.lock.inner, self.lock.ack);
+        let asked = inner.acks.script(&inner.server, call, ack);
+        let over = within.saturating_add(ack.timeout());
+        let asked = tokio::time::timeout(over, Box::pin(asked)).await;
+        asked.unwrap_or_else(|_| {
+            Err(Error::deadline(
+                "the connection on which locks are confirmed is busy",
+            ))
+        })
+    }
+
+    /// Waits until it is handed over, or until a time.
+    async fn wait(mut self, deadline: Instant) -> Result<Option<Guard>, LockError> {
+        // Before it joins the queue: who is handed it then is told.
+        let wake = &self.lock.inner.wake;
+        let waiter = wake.waiter(self.claim.owner, deadline).await;
+        loop {
+            let sent = Moment::now();
+            // Or who is heard of later than that would not count as alive.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let within = left.clamp(Duration::from_millis(1), HEARD / 3);
+            let pause = match self.ask(HEARD, within).await {
+                Ok(Taken::Granted(fence, left)) => {
+                    return Ok(Some(self.granted(fence, left, sent, true)));
+                }
+                Ok(Taken::Uncertain(offered)) => return Err(self.uncertain(offered)),
+                Ok(Taken::Unconfirmed(acked)) => return Err(acked.into()),
+                // Its holder's lease ends then, which nobody tells.
+                Ok(Taken::Busy(left)) if waiter.is_heard => {
+                    left.saturating_add(Duration::from_millis(1)).min(HEARD / 3)
+                }
+                Ok(Taken::Busy(_) | Taken::Queued) => POLL,
+                // Its caller's time is over, sooner than it would be an outage.
+                Err(error) if error.kind() == ErrorKind::Deadline && within >= left => {
+                    return Ok(None);
+                }
+                // A server that is away may be back in time.
+                Err(error) if error.is_retryable() && Instant::now() + POLL < deadline => POLL,
+                Err(error) => return Err(error.into()),
+            };
+            let next = (Instant::now() + pause).min(deadline);
+            tokio::select! {
+                () = waiter.woken() => {}
+                () = tokio::time::sleep_until(next.into()) => {
+                    if next == deadline {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing is left to be given up if it certainly did not run.
+    fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if result
+            .as_ref()
+            .is_err_and(|error| !error.may_have_executed())
+        {
+            self.is_open = false;
+        }
+        result
+    }
+
+    fn granted(&mut self, fence: Fence, left: Duration, sent: Moment, is_wanted: bool) -> Guard {
+        let inner = &self.lock.inner;
+        let hold = Hold::new(self.claim.clone(), fence, left, self.lock.relies, sent);
+        let hold = Arc::new(hold);
+        inner.keep(&hold, sent);
+        self.is_open = false;
+        Guard::new(inner.clone(), hold, is_wanted)
+    }
+
+    fn uncertain(&mut self, offered: Fence) -> LockError {
+        self.is_open = false;
+        LockError::FenceUncertain {
+            offered,
+            seen: self.lock.seen,
+        }
+    }
+}
+
+/// Who goes away without an answer may have got it, or be in the queue.
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.lock.inner.give_up(self.claim.clone());
+        }
+    }
+}
