@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russet_core::{Bytes, Error, ErrorKind, Policy};
+use russet_core::{Bytes, Error, ErrorKind, Key, Policy};
 
 use crate::ack::Call;
 use crate::claim::Claim;
@@ -44,17 +44,24 @@ impl<'l> Attempt<'l> {
     }
 
     /// Takes it, or waits for it until then, if it may wait.
-    pub(crate) async fn run(
+    pub(crate) async fn run(self, deadline: Option<Instant>) -> Result<Option<Guard>, LockError> {
+        let sent = Moment::now();
+        let first = self.first().await;
+        self.go_on(sent, first, deadline).await
+    }
+
+    /// What follows from the answer to who asked for the first time then.
+    pub(crate) async fn go_on(
         mut self,
+        sent: Moment,
+        first: Result<Taken, Error>,
         deadline: Option<Instant>,
     ) -> Result<Option<Guard>, LockError> {
-        let sent = Moment::now();
-        let mut is_wanted = false;
-        let mut taken = self.first().await;
+        let (mut sent, mut taken, mut is_wanted) = (sent, first, false);
         let deadline = deadline.filter(|deadline| Instant::now() < *deadline);
         if deadline.is_none() && matches!(taken, Ok(Taken::Queued)) {
             // Whoever waited may not any more.
-            is_wanted = true;
+            (sent, is_wanted) = (Moment::now(), true);
             let within = self.lock.inner.lane.deadline_of_each();
             taken = self.ask(Duration::ZERO, within).await;
         }
@@ -79,14 +86,21 @@ impl<'l> Attempt<'l> {
             let within = inner.lane.deadline_of_each();
             return self.ask(Duration::ZERO, within).await;
         }
-        let key = crate::keys::mutex(&inner.releases.stem, &self.claim.name);
-        let args: [Bytes; 4] = [
-            Bytes::copy_from_slice(&self.claim.owner.0),
-            self.claim.lease.to_string().into(),
-            self.lock.seen.0.to_string().into(),
-            inner.releases.label.clone(),
-        ];
+        let (key, args) = self.taking();
         Taken::read(&inner.take.call(key, args).await?)
+    }
+
+    /// What the script is told that takes mutexes.
+    pub(crate) fn taking(&self) -> (Key, [Bytes; 4]) {
+        let releases = &self.lock.inner.releases;
+        let lease = self.claim.lease.max(micros(self.lock.stays));
+        let args = [
+            Bytes::copy_from_slice(&self.claim.owner.0),
+            lease.to_string().into(),
+            self.lock.seen.0.to_string().into(),
+            releases.label.clone(),
+        ];
+        (crate::keys::mutex(&releases.stem, &self.claim.name), args)
     }
 
     /// Takes it, or waits in the queue, and is heard of for so long.
@@ -183,7 +197,8 @@ impl<'l> Attempt<'l> {
 
     fn granted(&mut self, fence: Fence, left: Duration, sent: Moment, is_wanted: bool) -> Guard {
         let inner = &self.lock.inner;
-        let hold = Hold::new(self.claim.clone(), fence, left, self.lock.relies, sent);
+        let lasts = (self.lock.relies, self.lock.stays);
+        let hold = Hold::new(self.claim.clone(), fence, left, lasts, sent);
         let hold = Arc::new(hold);
         inner.keep(&hold, sent);
         self.is_open = false;

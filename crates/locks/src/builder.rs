@@ -3,21 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russet_core::{
-    BuildError, BuildErrorKind, Bytes, Key, KeyWriter, Namespace, Policy, Script, Stem,
-};
+use russet_core::{BuildError, BuildErrorKind, Bytes, Key, KeyWriter, Namespace, Policy, Stem};
 use tokio::sync::mpsc;
 
 use crate::ack::{Ack, Acks};
+use crate::eviction::Eviction;
 use crate::keeper::{Ends, Keeper, run};
-use crate::keys::{CONCERN, GIVE, KEYS, TAKE};
+use crate::keys::{CONCERN, GIVING, KEYS, TAKING};
 use crate::locks::{Inner, Locks, check_ack};
 use crate::owner::Instance;
 use crate::release::Releases;
 use crate::wake::Wake;
-
-static TAKING: Script = Script::new(TAKE);
-static GIVING: Script = Script::new(GIVE);
 
 /// In which order those who wait get a lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,6 +172,7 @@ impl Builder {
             acquire: self.acquire,
             ack: self.ack,
             acks: Acks::new(first),
+            eviction: Eviction::default(),
             server,
         })))
     }

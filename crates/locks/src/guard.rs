@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use russet_core::{Error, Policy, Reply};
+use russet_core::{Bytes, Error, Policy, Reply};
 
 use crate::clock::Moment;
 use crate::fence::Fence;
 use crate::hold::{Hold, Watch};
 use crate::holder::{Event, LostReason};
+use crate::keeper::RENEWING;
+use crate::keys::LockKeys;
 use crate::locks::Inner;
 use crate::wire::unreadable;
 
@@ -112,6 +114,30 @@ impl Guard {
         self.is_open = false;
         self.inner.keeper.forget(&self.hold.claim.owner);
         (self.fence(), self.deadline())
+    }
+
+    /// Dropped, it is not released: its lease ends it.
+    pub(crate) fn outlives(&mut self) {
+        self.is_open = false;
+    }
+
+    /// Leaves it taken for so long from now on (in microseconds), without renewing it.
+    pub(crate) async fn stay(mut self, lasts: u64) -> Result<(), Error> {
+        // It is as it shall be when this is over, or its lease ends it.
+        self.outlives();
+        let claim = &self.hold.claim;
+        self.inner.keeper.forget(&claim.owner);
+        let key = LockKeys::of(&self.inner.releases.stem, &claim.name, claim.want).lock();
+        let keeps = self.inner.releases.keeps.as_millis().to_string();
+        let args: [Bytes; 3] = [
+            keeps.into(),
+            Bytes::copy_from_slice(&claim.owner.0),
+            lasts.to_string().into(),
+        ];
+        let within = Duration::from_micros(claim.lease / 2);
+        let lane = self.inner.lane.clone().deadline(within);
+        let stays = lane.script::<Vec<Reply>>(&RENEWING, [&key], args, Policy::Idempotent);
+        Box::pin(stays).await.map(drop)
     }
 
     async fn give(&self) -> Result<bool, Error> {

@@ -15,26 +15,42 @@ use crate::holder::{Event, Holder, LostReason, State};
 pub(crate) struct Hold {
     pub(crate) claim: Claim,
     pub(crate) fence: Fence,
+    /// When it was asked for.
+    since: Moment,
+    /// How long it stays taken at least, from then on.
+    stays: Duration,
     holder: Mutex<Holder>,
     state: watch::Sender<State>,
 }
 
 impl Hold {
-    /// It was granted to who asked then, for so long by what Redis said; and how long it is relied on at most.
+    /// It was granted to who asked then, for so long by what Redis said; how long it is relied on at most, and how long it stays taken at least.
     pub(crate) fn new(
         claim: Claim,
         fence: Fence,
         left: Duration,
-        relies: Duration,
+        (relies, stays): (Duration, Duration),
         sent: Moment,
     ) -> Self {
         let holder = Holder::granted(claim.lease, micros(left), micros(relies), sent);
         Hold {
             claim,
             fence,
+            since: sent,
+            stays,
             holder: Mutex::new(holder),
             state: watch::Sender::new(State::Held),
         }
+    }
+
+    /// How long it is to be held from now on, in microseconds.
+    pub(crate) fn asks(&self) -> u64 {
+        self.claim.lease.max(self.left_of(self.stays))
+    }
+
+    /// How much is left of a period that began when it was asked for, in microseconds.
+    pub(crate) fn left_of(&self, period: Duration) -> u64 {
+        micros(Moment::now().until(self.since.plus(micros(period))))
     }
 
     /// What is known after an event, which whoever watches is told.

@@ -19,7 +19,7 @@ use crate::keys::{self, RENEW, RENEW_SHARE};
 use crate::owner::Owner;
 use crate::release::Releases;
 
-static RENEWING: Script = Script::new(RENEW);
+pub(crate) static RENEWING: Script = Script::new(RENEW);
 static RENEWING_SHARES: Script = Script::new(RENEW_SHARE);
 
 /// How many locks one script renews: so many that it takes about half a millisecond.
@@ -232,7 +232,7 @@ async fn renew(
     let mut args: Vec<Bytes> = vec![keeps.as_millis().to_string().into()];
     for (hold, _) in &batch {
         args.push(Bytes::copy_from_slice(&hold.claim.owner.0));
-        args.push(hold.claim.lease.to_string().into());
+        args.push(hold.asks().to_string().into());
     }
     let keys = batch.iter().map(|(_, key)| key);
     let told: Result<Vec<Reply>, Error> = lane.script(script, keys, args, Policy::Idempotent).await;

@@ -64,6 +64,8 @@ pub(crate) const FORCE_SHARE: &str =
 pub(crate) const INSPECT_SHARE: &str =
     of_shares!("#!lua flags=no-writes\n", "scripts/inspect_share.lua");
 
+pub(crate) static TAKING: Script = Script::new(TAKE);
+pub(crate) static GIVING: Script = Script::new(GIVE);
 static WAITING: Script = Script::new(WAIT);
 static WAITING_SHARE: Script = Script::new(WAIT_SHARE);
 

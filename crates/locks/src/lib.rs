@@ -5,7 +5,9 @@ mod attempt;
 mod builder;
 mod claim;
 mod clock;
+mod elector;
 mod error;
+mod eviction;
 mod fence;
 mod guard;
 mod hold;
@@ -17,6 +19,8 @@ mod lock;
 mod locks;
 #[cfg(test)]
 mod model;
+mod multi;
+mod once;
 mod owner;
 mod release;
 mod rw;
@@ -26,6 +30,7 @@ mod wire;
 
 pub use ack::Ack;
 pub use builder::{Builder, Order};
+pub use elector::{Campaign, Elector, Event};
 pub use error::LockError;
 pub use fence::Fence;
 pub use guard::{Guard, Release};
@@ -35,6 +40,10 @@ pub use inspect::{Held, Inspection};
 pub use keys::{CONCERN, KEYS};
 pub use lock::{Cx, Lock};
 pub use locks::Locks;
-pub use russet_core::{BuildError, Error, ErrorKind, KeyPart, Namespace, Redis};
+pub use multi::{Guards, Multi};
+pub use once::OncePer;
+pub use russet_core::{
+    BuildError, BuildErrorKind, Error, ErrorKind, Finding, KeyPart, Namespace, Probe, Redis,
+};
 pub use rw::RwLock;
 pub use semaphore::Semaphore;

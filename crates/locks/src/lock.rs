@@ -29,6 +29,8 @@ pub struct Lock {
     pub(crate) ack: Ack,
     /// How long after it was renewed the holder relies on it at most.
     pub(crate) relies: Duration,
+    /// How long it stays taken at least, whatever becomes of its holder.
+    pub(crate) stays: Duration,
 }
 
 /// What work under a lock knows of it.
@@ -45,6 +47,7 @@ impl Lock {
             want,
             seen: Fence(0),
             relies: Duration::MAX,
+            stays: Duration::ZERO,
         }
     }
 
@@ -156,7 +159,7 @@ impl Lock {
         Attempt::new(self).run(deadline).await
     }
 
-    fn check(&self) -> Result<(), BuildError> {
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
         check_lease(self.lease)?;
         self.inner.check_ack(self.ack)?;
         let name = self.name.len();

@@ -12,10 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ack::{Ack, Acks};
 use crate::builder::Builder;
 use crate::claim::{Claim, Want};
+use crate::elector::Elector;
+use crate::eviction::Eviction;
 use crate::hold::Hold;
 use crate::keeper::{Keeper, Order};
 use crate::keys::LockKeys;
 use crate::lock::Lock;
+use crate::multi::Multi;
+use crate::once::OncePer;
 use crate::owner::Instance;
 use crate::release::Releases;
 use crate::rw::RwLock;
@@ -43,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) acquire: Duration,
     pub(crate) ack: Ack,
     pub(crate) acks: Acks,
+    pub(crate) eviction: Eviction,
 }
 
 impl Locks {
@@ -64,6 +69,22 @@ impl Locks {
     /// The semaphore of this name, with so many permits: 1 to 1,000,000, or taking them is an error.
     pub fn semaphore(&self, name: &str, permits: u32) -> Semaphore {
         Semaphore::new(self, name, permits)
+    }
+
+    /// Several mutexes, taken all or none: 1 to 64, in any order.
+    pub fn multi<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Multi {
+        Multi::new(self, names)
+    }
+
+    /// Who leads: one process of all that ask, by the mutex of this name.
+    pub fn elector(&self, name: &str) -> Elector {
+        Elector::new(self.mutex(name))
+    }
+
+    /// What is done at most once in a period by all processes together, by the mutex of this name; a period of 100 ms to 31 days, or running it is an
+    /// error.
+    pub fn once_per(&self, name: &str, period: Duration) -> OncePer {
+        OncePer::new(self.mutex(name), period)
     }
 
     /// The names and fences of the locks that this process holds.
@@ -99,6 +120,7 @@ impl Inner {
     }
 
     pub(crate) fn keep(&self, hold: &Arc<Hold>, sent: crate::clock::Moment) {
+        self.eviction.look(&self.server);
         let claim = &hold.claim;
         let key = LockKeys::of(&self.releases.stem, &claim.name, claim.want).lock();
         if self.keeper.keep(hold, key, sent) {

@@ -6,11 +6,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod acks;
 mod dropped;
+mod elector;
 mod fences;
+mod health;
 mod history;
 mod lost;
+mod multi;
 mod mutex;
+mod once;
 mod queue;
 mod shares;
 
