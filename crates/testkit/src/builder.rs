@@ -68,6 +68,12 @@ impl Builder {
         self
     }
 
+    /// Gives the server a clock of its own, which [`Server::set_clock`] sets: a local server with libfaketime preloaded, never a container.
+    pub fn own_clock(mut self) -> Builder {
+        self.settings.own_clock = true;
+        self
+    }
+
     /// Asks for a container of this image (feature `containers`): `image("redis:7.0")`, `image("valkey/valkey:8.1")`.
     pub fn image(mut self, image: &str) -> Builder {
         self.settings.image = Some(image.to_owned());
@@ -108,14 +114,15 @@ impl Builder {
     pub fn try_start(self) -> Result<Server, StartError> {
         let image = self.settings.image.clone().or_else(|| {
             // What no container can do is done by a local binary, where there is one.
-            let only_local = self.settings.tls || self.settings.unix_socket;
+            let only_local =
+                self.settings.tls || self.settings.unix_socket || self.settings.own_clock;
             env::var("RUSSET_TEST_IMAGE")
                 .ok()
                 .filter(|image| !(image.is_empty() || only_local && binary::find().is_some()))
         });
         let backend = match (image, binary::find()) {
             (Some(image), _) => from_image(&image, &self.settings)?,
-            (None, Some(binary)) => Backend::Local(Local::start(binary, &self.settings)?),
+            (None, Some(binary)) => Backend::Local(Box::new(Local::start(binary, &self.settings)?)),
             (None, None) => from_default_image(&self.settings)?,
         };
         Ok(Server::new(backend, &self.settings))

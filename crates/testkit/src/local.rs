@@ -36,6 +36,8 @@ pub(crate) struct Local {
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Tls>,
     flags: &'static [&'static str],
+    /// What gives it a clock of its own.
+    clock: Option<PathBuf>,
     process: Mutex<Option<Child>>,
     // The last field: it clears up once the process is gone.
     _watchdog: Watchdog,
@@ -64,6 +66,7 @@ impl Local {
             #[cfg(feature = "tls")]
             tls: None,
             flags: &[],
+            clock: settings.own_clock.then(faketime).transpose()?,
             process: Mutex::new(None),
             _watchdog: watchdog,
         };
@@ -102,6 +105,19 @@ impl Local {
     /// Ends the process with SIGTERM, which saves what the configuration says.
     pub(crate) fn stop(&self) {
         self.end(&mut self.process(), true);
+    }
+
+    /// Sets its clock so many seconds ahead of the machine's.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        assert!(
+            self.clock.is_some(),
+            "the server was built without `own_clock()`"
+        );
+        let (now, next) = (self.folder.join(CLOCK), self.folder.join("clock.next"));
+        // Renamed: the server reads the file whenever it asks for the time.
+        fs::write(&next, format!("{seconds:+}\n"))
+            .and_then(|()| fs::rename(&next, &now))
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", now.display()));
     }
 
     /// Sends a signal, by its name without `SIG`.
@@ -212,6 +228,20 @@ impl Local {
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors);
+        if let Some(library) = &self.clock {
+            if !self.folder.join(CLOCK).exists() {
+                self.set_clock(0);
+            }
+            let mut preload = library.clone().into_os_string();
+            // Memory by the C library: jemalloc asks for the time before libfaketime can tell it.
+            preload.push(":libc.so.6");
+            command
+                .env("LD_PRELOAD", preload)
+                .env("FAKETIME_TIMESTAMP_FILE", self.folder.join(CLOCK))
+                .env("FAKETIME_NO_CACHE", "1")
+                // Intervals are not what is tested, and a clock that jumps would confuse them.
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         command
             .spawn()
             .map_err(|error| StartError::failed(format!("cannot run `sh`: {error}")))
@@ -255,6 +285,9 @@ impl Drop for Local {
     }
 }
 
+/// What its clock is, in the words of libfaketime.
+const CLOCK: &str = "clock";
+
 enum Launch {
     PortTaken,
     Failed(StartError),
@@ -295,6 +328,22 @@ fn signal(child: &Child, name: &str) {
     if let Err(error) = sent {
         panic!("cannot run `sh`: {error}");
     }
+}
+
+/// The library that gives a process a clock of its own, where the distributions put it.
+fn faketime() -> Result<PathBuf, StartError> {
+    let triplet = format!("{}-linux-gnu", env::consts::ARCH);
+    let places = [
+        format!("/usr/lib/{triplet}/faketime"),
+        "/usr/lib64/faketime".to_owned(),
+        "/usr/lib/faketime".to_owned(),
+        "/usr/local/lib/faketime".to_owned(),
+    ];
+    let libraries = places.map(|place| Path::new(&place).join("libfaketime.so.1"));
+    let found = libraries.into_iter().find(|library| library.exists());
+    found.ok_or_else(|| {
+        StartError::failed("a server with a clock of its own needs libfaketime; install it (package `libfaketime`)".to_owned())
+    })
 }
 
 fn new_folder() -> Result<PathBuf, StartError> {

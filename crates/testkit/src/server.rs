@@ -28,7 +28,7 @@ pub struct Server {
 
 #[derive(Debug)]
 pub(crate) enum Backend {
-    Local(Local),
+    Local(Box<Local>),
     #[cfg(feature = "containers")]
     Container(Box<crate::container::Container>),
 }
@@ -211,6 +211,19 @@ impl Server {
             Backend::Local(local) => local.signal("CONT"),
             #[cfg(feature = "containers")]
             Backend::Container(container) => container.resume(),
+        }
+    }
+
+    /// Sets the clock of a server that was built with [`own_clock`](Builder::own_clock): so many seconds ahead of this machine's, or behind it.
+    ///
+    /// # Panics
+    ///
+    /// When it was built without.
+    pub fn set_clock(&self, seconds: i64) {
+        match &self.backend {
+            Backend::Local(local) => local.set_clock(seconds),
+            #[cfg(feature = "containers")]
+            Backend::Container(_) => panic!("a container has no clock of its own"),
         }
     }
 

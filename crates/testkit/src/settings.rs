@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     pub(crate) append_only: bool,
     pub(crate) image: Option<String>,
     pub(crate) tls: bool,
+    pub(crate) own_clock: bool,
     pub(crate) part: Part,
 }
 

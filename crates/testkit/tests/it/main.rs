@@ -8,6 +8,7 @@
 )]
 
 mod binary;
+mod clock;
 mod configuration;
 mod groups;
 mod helper;
