@@ -17,7 +17,9 @@ mod multi;
 mod mutex;
 mod once;
 mod queue;
+mod record;
 mod shares;
+mod upheaval;
 
 use std::time::Duration;
 
