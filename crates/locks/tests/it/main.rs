@@ -16,6 +16,7 @@ mod lost;
 mod multi;
 mod mutex;
 mod once;
+mod processes;
 mod queue;
 mod record;
 mod shares;
