@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::{Scenario, System};
+use crate::{Kind, Scenario, System};
 
 /// One operation in so many is timed: reading the clock and keeping the result shall not be what is measured.
 const SAMPLE: usize = 8;
@@ -23,6 +23,8 @@ pub struct Measured {
     pub p50: Duration,
     /// 99th percentile of the latency; of fewer than a hundred the longest.
     pub p99: Duration,
+    /// How many operations the task had that had most, for each of the one that had least.
+    pub spread: f64,
 }
 
 impl Measured {
@@ -39,11 +41,18 @@ impl Measured {
             took,
             p50: at(50),
             p99: at(99),
+            spread: 1.0,
         }
     }
 }
 
 pub(crate) async fn run<S: System>(client: &S, scenario: Scenario, time: Duration) -> Measured {
+    // There are few of these.
+    let sample = if scenario.kind == Kind::Contended {
+        1
+    } else {
+        SAMPLE
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let started = Instant::now();
     let mut tasks = JoinSet::new();
@@ -53,7 +62,7 @@ pub(crate) async fn run<S: System>(client: &S, scenario: Scenario, time: Duratio
             let (mut latencies, mut ops) = (Vec::with_capacity(4096), 0);
             let first = task * 104_729;
             while !stop.load(Ordering::Relaxed) {
-                if ops % SAMPLE == 0 {
+                if ops % sample == 0 {
                     let begun = Instant::now();
                     client.operate(scenario.kind, first + ops).await;
                     latencies.push(begun.elapsed());
@@ -68,9 +77,16 @@ pub(crate) async fn run<S: System>(client: &S, scenario: Scenario, time: Duratio
     tokio::time::sleep(time).await;
     stop.store(true, Ordering::Relaxed);
     let (mut latencies, mut ops) = (Vec::new(), 0);
+    let (mut least, mut most) = (usize::MAX, 0);
     for (timed, done) in tasks.join_all().await {
         latencies.extend(timed);
         ops += done;
+        (least, most) = (least.min(done), most.max(done));
     }
-    Measured::new(ops, started.elapsed(), latencies)
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let spread = most as f64 / least as f64;
+    Measured {
+        spread,
+        ..Measured::new(ops, started.elapsed(), latencies)
+    }
 }

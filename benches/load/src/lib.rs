@@ -23,8 +23,9 @@ mod zipf;
 
 pub use closed_loop::Measured;
 pub use scenario::{
-    CONCERNS, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET,
-    TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, key, number, page, raw, sharded_key, subject,
+    CONCERNS, HOLD, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS,
+    TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, key, lock, number, page, raw,
+    sharded_key, subject,
 };
 pub use server_stats::ServerStats;
 pub use user::User;
@@ -63,6 +64,12 @@ pub struct Row {
     /// Loads, an operation, where a system loads what is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loads_per_op: Option<f64>,
+    /// Calls that failed, an operation, where they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_per_op: Option<f64>,
+    /// How many operations the task had that had most, for each of the one that had least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
     /// Against the physical limit of the same run.
     pub ratio_to_limit: Option<f64>,
 }
@@ -85,6 +92,8 @@ impl Row {
             server_cpu_us_per_op: 0.0,
             client_cpu_us_per_op: each * 1e6,
             loads_per_op: None,
+            errors_per_op: None,
+            spread: None,
             ratio_to_limit: None,
         }
     }
@@ -110,6 +119,8 @@ impl Row {
             server_cpu_us_per_op: server_cpu_us,
             client_cpu_us_per_op: 0.0,
             loads_per_op: None,
+            errors_per_op: None,
+            spread: None,
             ratio_to_limit: None,
         }
     }
@@ -119,6 +130,11 @@ impl Row {
 pub trait System: Clone + Send + Sync + 'static {
     /// One operation; `turn` differs each time, and picks the key.
     fn operate(&self, kind: Kind, turn: usize) -> impl Future<Output = ()> + Send;
+
+    /// How many calls of this client and its clones have failed, and were made again.
+    fn errors(&self) -> usize {
+        0
+    }
 
     /// How often this client and its clones have loaded what was missing.
     fn loads(&self) -> usize {
@@ -155,8 +171,8 @@ where
     let row = runtime.expect("a runtime").block_on(async {
         let client = connect(url.clone()).await;
         let mut row = measure(system, version, *scenario, client, &url, time).await;
-        // limitador sends scripts and other commands, which `INFO` cannot tell apart.
-        if scenario.kind.is_load() || system == "limitador" {
+        // These send scripts and other commands, which `INFO` cannot tell apart.
+        if scenario.kind.is_load() || matches!(system, "limitador" | "rslock") {
             row.dispatched_per_op = sent::per_op(&connect, *scenario, &url, time / 5).await;
         }
         row
@@ -175,12 +191,13 @@ async fn measure<S: System>(
     // Warm: connections, code, the server's caches.
     run(&client, scenario, time / 5).await;
     let (server, cpu, loads) = (ServerStats::read(url), cpu::used(), client.loads());
+    let errors = client.errors();
     let measured = run(&client, scenario, time).await;
-    let loads = client.loads() - loads;
+    let (loads, errors) = (client.loads() - loads, client.errors() - errors);
     let cpu = cpu::used() - cpu;
     let server = ServerStats::read(url).since(&server);
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let (ops, loads) = (measured.ops as f64, loads as f64);
+    let (ops, loads, errors) = (measured.ops as f64, loads as f64, errors as f64);
     Row {
         scenario: scenario.id.to_owned(),
         system: system.to_owned(),
@@ -194,6 +211,8 @@ async fn measure<S: System>(
         server_cpu_us_per_op: server.cpu_us / ops,
         client_cpu_us_per_op: cpu.as_secs_f64() * 1e6 / ops,
         loads_per_op: scenario.kind.is_load().then_some(loads / ops),
+        errors_per_op: (scenario.kind == Kind::Contended).then_some(errors / ops),
+        spread: (scenario.kind == Kind::Contended).then_some(measured.spread),
         ratio_to_limit: None,
     }
 }

@@ -49,6 +49,7 @@ impl Limit {
             Kind::Insert => set(scenario, server, time),
             Kind::GetMany => mget_pages(scenario, server, time),
             Kind::Decide | Kind::DecideWindow => decide(scenario, server, time),
+            Kind::Free => take(scenario, server, time),
             _ => get(scenario, server, time),
         }
     }
@@ -193,6 +194,27 @@ fn decide(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> 
     args.push(name);
     #[expect(clippy::cast_precision_loss, reason = "1 or 64")]
     benchmark(scenario, server, time, rate, &args, count as f64)
+}
+
+/// What taking and releasing could cost at least: 64 keys in each call of the script that takes locks, two for each pair; eight connections.
+fn take(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let mut scripts = russet_locks::KEYS.iter().flat_map(|key| key.scripts);
+    let script = scripts
+        .find(|script| script.contains("Takes locks that nobody holds and nobody waits for"))
+        .ok_or("no such script")?;
+    // Each call of it would have an argument of 16 bytes that redis-benchmark cannot say.
+    let script = format!(
+        "table.insert(ARGV, '3600000') for at = 1, #KEYS do for _, one in ipairs({{ KEYS[at]:sub(-16), '30000000', '0', '' }}) do table.insert(ARGV, one) end end\n{script}"
+    );
+    let hash = server.command(&["SCRIPT", "LOAD", &script]);
+    let hash = hash
+        .as_str()
+        .ok_or("SCRIPT LOAD answers no hash")?
+        .to_owned();
+    let keys = KEYS.to_string();
+    let mut args = vec!["-c", "8", "-r", &keys, "EVALSHA", &hash, "64"];
+    args.extend(std::iter::repeat_n("{limit}:lock:__rand_int__", 64));
+    benchmark(scenario, server, time, 2_000, &args, 32.0)
 }
 
 /// Runs redis-benchmark for about so long, and counts each call as so many operations.

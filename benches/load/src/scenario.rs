@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What `cargo xtask bench` measures.
-pub const CONCERNS: [&str; 3] = ["core", "cache", "ratelimit"];
+pub const CONCERNS: [&str; 4] = ["core", "cache", "ratelimit", "locks"];
 
 /// How many keys there are.
 pub const KEYS: usize = 10_000;
@@ -17,6 +17,8 @@ pub const PAGE_LEN: usize = 200;
 pub const MANY: usize = 100;
 /// How long the loader of [`Kind::Herd`] takes.
 pub const LOAD: Duration = Duration::from_millis(50);
+/// How long the lock of [`Kind::Contended`] is held.
+pub const HOLD: Duration = Duration::from_millis(1);
 
 /// One scenario; its parameters never change under its id.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,10 @@ pub enum Kind {
     DenyStorm,
     /// Decide about 16 subjects, by what was fetched ahead of them.
     Lease,
+    /// Take a lock that nobody else wants, and release it.
+    Free,
+    /// Take a lock that all tasks want, hold it for a millisecond, and release it.
+    Contended,
 }
 
 impl Kind {
@@ -91,7 +97,7 @@ impl Kind {
     pub(crate) fn is_load(self) -> bool {
         matches!(
             self,
-            Kind::Miss | Kind::Herd | Kind::DenyStorm | Kind::Lease
+            Kind::Miss | Kind::Herd | Kind::DenyStorm | Kind::Lease | Kind::Contended
         )
     }
 }
@@ -126,6 +132,7 @@ impl Scenario {
             | Kind::DecideHot
             | Kind::DenyStorm
             | Kind::Lease => "ratelimit",
+            Kind::Free | Kind::Contended => "locks",
             Kind::Hit
             | Kind::Insert
             | Kind::Miss
@@ -177,6 +184,10 @@ impl Scenario {
             Kind::DecideBoth => &["russet"],
             Kind::DenyStorm => &["russet"],
             Kind::Lease => &["russet", "trypema-hybrid"],
+            Kind::Free if self.tasks == 1 => &["russet", "rslock"],
+            // `russet-rw` is a read-write lock, whose calls share no scripts.
+            Kind::Free => &["russet", "russet-rw", "rslock", "limit"],
+            Kind::Contended => &["russet", "rslock"],
             // fred's cluster client hangs while slots move.
             _ if self.cluster == Some(Slots::Move) => &["russet"],
             _ if self.cluster.is_some() => &["russet", "fred"],
@@ -239,6 +250,10 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("hot_64", Kind::DecideHot, 64, 0),
     Scenario::new("deny_storm", Kind::DenyStorm, 64, 0),
     Scenario::new("lease", Kind::Lease, 64, 0),
+    // Locks.
+    Scenario::new("free_1", Kind::Free, 1, 0),
+    Scenario::new("free_64", Kind::Free, 64, 0),
+    Scenario::new("contended_16", Kind::Contended, 16, 0),
 ];
 
 /// The script of [`Kind::Script`].
@@ -296,6 +311,15 @@ pub fn subject(kind: Kind, turn: usize) -> &'static str {
         Kind::DecideHot => SUBJECTS[0],
         Kind::Lease => SUBJECTS[turn % 16],
         _ => SUBJECTS[turn.wrapping_mul(7919) % SUBJECTS.len()],
+    }
+}
+
+/// The lock of a turn.
+pub fn lock(kind: Kind, turn: usize) -> &'static str {
+    match kind {
+        Kind::Contended => subject(Kind::DecideHot, turn),
+        // Tasks are so far apart that no two meet.
+        _ => subject(kind, turn),
     }
 }
 

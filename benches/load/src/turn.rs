@@ -41,6 +41,7 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
         russet("russet"),
         russet("russet-raw"),
         russet("russet-script"),
+        russet("russet-rw"),
         rival("fred"),
         rival("redis-rs"),
         rival("rustis"),
@@ -52,6 +53,7 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
         rival("throttle-kit"),
         rival("limitador"),
         rival("zset-log"),
+        rival("rslock"),
     ])
 }
 

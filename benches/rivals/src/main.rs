@@ -1,12 +1,14 @@
 //! The rivals, measured by the same loops: `SYSTEM=… rivals SCENARIO URL MILLISECONDS`.
 
 mod limiter;
+mod locks;
 mod memory;
 mod store;
 
 use russet_bench_load::{Kind, System, raw, worker};
 
 use crate::limiter::{Limitador, ThrottleKit, Trypema, TrypemaHybrid, ZsetLog};
+use crate::locks::Rslock;
 use crate::memory::{Moka, QuickCache};
 use crate::store::Store;
 
@@ -63,9 +65,14 @@ fn main() {
             "",
             |url| async move { ZsetLog::connect(&url).await },
         ),
+        Ok("rslock") => worker(
+            "rslock",
+            "0.10.0",
+            |url| async move { Rslock::connect(&url) },
+        ),
         Ok("moka") => worker("moka", "0.12.16", |_| async { Moka::filled() }),
         _ => eprintln!(
-            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|limitador|zset-log rivals SCENARIO URL MILLISECONDS"
+            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|limitador|zset-log|rslock rivals SCENARIO URL MILLISECONDS"
         ),
     }
 }

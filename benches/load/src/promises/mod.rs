@@ -2,6 +2,7 @@
 
 mod cache;
 mod core;
+mod locks;
 mod ratelimit;
 
 use russet_bench_load::Row;
@@ -10,6 +11,7 @@ pub(crate) fn check(concern: &str, rows: &[Row]) {
     println!();
     match concern {
         "cache" => cache::check(rows),
+        "locks" => locks::check(rows),
         "ratelimit" => ratelimit::check(rows),
         _ => self::core::check(rows),
     }

@@ -7,6 +7,7 @@
 mod cache;
 mod client;
 mod local;
+mod locks;
 mod ratelimit;
 
 use russet_bench_load::{Scenario, asked};
@@ -14,6 +15,7 @@ use russet_bench_load::{Scenario, asked};
 fn main() {
     match asked().map(Scenario::concern) {
         Some("cache") => cache::measure(),
+        Some("locks") => locks::measure(),
         Some("ratelimit") => ratelimit::measure(),
         _ => client::measure(),
     }
