@@ -116,7 +116,7 @@ impl Acks {
             Some(connection) => connection,
             none => none.insert(server.blocking()?),
         };
-        let then = |reply: &Reply| match Taken::read(reply) {
+        let then = |reply: &Reply| match Taken::read(reply, 0) {
             Ok(Taken::Granted(..)) => ack.command(),
             _ => None,
         };
@@ -129,7 +129,7 @@ impl Acks {
         });
         match acked {
             Some(acked) if acked.by < acked.wanted => Ok(Taken::Unconfirmed(acked)),
-            _ => Taken::read(&reply),
+            _ => Taken::read(&reply, 0),
         }
     }
 }

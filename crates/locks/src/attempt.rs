@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russet_core::{Bytes, Error, ErrorKind, Key, Policy};
+use russet_core::{Bytes, Error, ErrorKind, Key, Policy, Reply};
 
 use crate::ack::Call;
 use crate::claim::Claim;
@@ -71,8 +71,8 @@ impl<'l> Attempt<'l> {
             }
             (Taken::Uncertain(offered), _) => Err(self.uncertain(offered)),
             (Taken::Unconfirmed(acked), _) => Err(acked.into()),
-            (Taken::Busy(_) | Taken::Queued, Some(deadline)) => self.wait(deadline).await,
-            (Taken::Busy(_) | Taken::Queued, None) => {
+            (Taken::Busy(..) | Taken::Queued, Some(deadline)) => self.wait(deadline).await,
+            (Taken::Busy(..) | Taken::Queued, None) => {
                 self.is_open = false;
                 Ok(None)
             }
@@ -82,25 +82,31 @@ impl<'l> Attempt<'l> {
     /// Asks for it for the first time, together with others if that can be.
     async fn first(&self) -> Result<Taken, Error> {
         let inner = &*self.lock.inner;
-        if self.claim.want.is_shared() || self.lock.acks() {
+        // The script for many knows nothing of fences that were seen elsewhere.
+        if self.claim.want.is_shared() || self.lock.acks() || self.lock.seen > Fence(0) {
             let within = inner.lane.deadline_of_each();
             return self.ask(Duration::ZERO, within).await;
         }
         let (key, args) = self.taking();
-        Taken::read(&inner.take.call(key, args).await?)
+        self.taken(&inner.take.call(key, args).await?)
     }
 
     /// What the script is told that takes mutexes.
-    pub(crate) fn taking(&self) -> (Key, [Bytes; 4]) {
+    pub(crate) fn taking(&self) -> (Key, [Bytes; 2]) {
         let releases = &self.lock.inner.releases;
-        let lease = self.claim.lease.max(micros(self.lock.stays));
-        let args = [
-            Bytes::copy_from_slice(&self.claim.owner.0),
-            lease.to_string().into(),
-            self.lock.seen.0.to_string().into(),
-            releases.label.clone(),
-        ];
+        let who = [&self.claim.owner.0, &*releases.label].concat();
+        let args = [self.asks().to_string().into(), who.into()];
         (crate::keys::mutex(&releases.stem, &self.claim.name), args)
+    }
+
+    /// What that script answered.
+    pub(crate) fn taken(&self, reply: &Reply) -> Result<Taken, Error> {
+        Taken::read(reply, self.asks())
+    }
+
+    /// For how long it is asked for, in microseconds.
+    fn asks(&self) -> u64 {
+        self.claim.lease.max(micros(self.lock.stays))
     }
 
     /// Takes it, or waits in the queue, and is heard of for so long.
@@ -127,7 +133,7 @@ impl<'l> Attempt<'l> {
         }
         let lane = self.lock.inner.lane.clone().deadline(within);
         let asked = lane.script(script, keys.all(), args, Policy::Idempotent);
-        Taken::read(&Box::pin(asked).await?)
+        Taken::read(&Box::pin(asked).await?, 0)
     }
 
     /// The same where others must have it as well.
@@ -148,7 +154,14 @@ impl<'l> Attempt<'l> {
         // Before it joins the queue: who is handed it then is told.
         let wake = &self.lock.inner.wake;
         let waiter = wake.waiter(self.claim.owner, deadline).await;
+        // When it asked for the last time that it was told that somebody else had it, and the last fence then.
+        let mut busy = None;
         loop {
+            if let Some((asked, last)) = busy
+                && let Some(guard) = self.handed_over(waiter.fence(), asked, last)
+            {
+                return Ok(Some(guard));
+            }
             let sent = Moment::now();
             // Or who is heard of later than that would not count as alive.
             let left = deadline.saturating_duration_since(Instant::now());
@@ -160,10 +173,12 @@ impl<'l> Attempt<'l> {
                 Ok(Taken::Uncertain(offered)) => return Err(self.uncertain(offered)),
                 Ok(Taken::Unconfirmed(acked)) => return Err(acked.into()),
                 // Its holder's lease ends then, which nobody tells.
-                Ok(Taken::Busy(left)) if waiter.is_heard => {
-                    left.saturating_add(Duration::from_millis(1)).min(HEARD / 3)
+                Ok(Taken::Busy(left, fence)) => {
+                    busy = Some((sent, fence));
+                    let pause = if waiter.is_heard { HEARD / 3 } else { POLL };
+                    left.saturating_add(Duration::from_millis(1)).min(pause)
                 }
-                Ok(Taken::Busy(_) | Taken::Queued) => POLL,
+                Ok(Taken::Queued) => POLL,
                 // Its caller's time is over, sooner than it would be an outage.
                 Err(error) if error.kind() == ErrorKind::Deadline && within >= left => {
                     return Ok(None);
@@ -182,6 +197,16 @@ impl<'l> Attempt<'l> {
                 }
             }
         }
+    }
+
+    /// It was told that it was handed over, without asking whether it was. That was after it had asked for the last time, if the fence is a later
+    /// one: so it is held at least for as long from then as who waits has to confirm it, which renewing does.
+    fn handed_over(&mut self, told: Fence, asked: Moment, last: Fence) -> Option<Guard> {
+        let left = self.lock.inner.releases.confirm.min(self.lock.lease);
+        // Not if it would have to be renewed at once.
+        let is_fresh = asked.until(Moment::now()) < left / 2;
+        let is_its = told > last && told > self.lock.seen && is_fresh && !self.lock.acks();
+        is_its.then(|| self.granted(told, left, asked, true))
     }
 
     /// Nothing is left to be given up if it certainly did not run.

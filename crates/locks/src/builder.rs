@@ -153,11 +153,10 @@ impl Builder {
         let (its_keeper, its_releases) = (Ends(keeper.clone()), releases.clone());
         server.spawn_heartbeat(CONCERN, |lane| run(lane, its_keeper, ordered, its_releases))?;
         let keeps = [self.remember.as_millis().to_string()];
-        let calls = |script, policy| lane.script_calls(script, keeps.clone(), policy);
         Ok(Locks(Arc::new(Inner {
             // Who asks again is told what the first answer was.
-            take: calls(&TAKING, Policy::Idempotent),
-            give: calls(&GIVING, Policy::AtMostOnce),
+            take: lane.script_calls(&TAKING, keeps, Policy::Idempotent),
+            give: lane.script_calls(&GIVING, [""; 0], Policy::AtMostOnce),
             wake: Wake::new(
                 server.clone(),
                 channel(&releases.stem, &instance.hex()),

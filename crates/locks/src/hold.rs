@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::claim::Claim;
 use crate::clock::{Moment, micros};
@@ -20,7 +21,8 @@ pub(crate) struct Hold {
     /// How long it stays taken at least, from then on.
     stays: Duration,
     holder: Mutex<Holder>,
-    state: watch::Sender<State>,
+    /// Tells whoever watches that something is known that was not.
+    changed: Notify,
 }
 
 impl Hold {
@@ -39,7 +41,7 @@ impl Hold {
             since: sent,
             stays,
             holder: Mutex::new(holder),
-            state: watch::Sender::new(State::Held),
+            changed: Notify::new(),
         }
     }
 
@@ -59,8 +61,7 @@ impl Hold {
         let before = holder.state();
         let state = holder.step(event, Moment::now());
         if state != before {
-            // Under the lock, so that nobody is told an older one last. Nobody outside holds the watch's own.
-            self.state.send_replace(state);
+            self.changed.notify_waiters();
         }
         state
     }
@@ -75,15 +76,21 @@ impl Hold {
 
     /// Until it is lost. It asks the clock each time it is polled, so that it needs nobody who tells it.
     pub(crate) async fn lost(&self) -> LostReason {
-        let mut changes = self.state.subscribe();
         loop {
+            // Heard from here on: what changes after it was asked is not missed.
+            let changed = self.changed.notified();
             if let State::Lost(reason) = self.step(Event::Passed) {
                 return reason;
             }
-            tokio::select! {
-                _ = changes.changed() => {}
-                () = tokio::time::sleep_until(self.till().instant().into()) => {}
-            }
+            self.wait(changed).await;
+        }
+    }
+
+    /// Until something has changed, or its time is over.
+    async fn wait(&self, changed: Notified<'_>) {
+        tokio::select! {
+            () = changed => {}
+            () = tokio::time::sleep_until(self.till().instant().into()) => {}
         }
     }
 
@@ -97,7 +104,6 @@ impl Hold {
 #[derive(Clone)]
 pub struct Watch {
     hold: Arc<Hold>,
-    changes: watch::Receiver<State>,
     /// What `changed` said last.
     told: State,
 }
@@ -105,7 +111,6 @@ pub struct Watch {
 impl Watch {
     pub(crate) fn new(hold: &Arc<Hold>) -> Self {
         Watch {
-            changes: hold.state.subscribe(),
             hold: hold.clone(),
             told: hold.step(Event::Passed),
         }
@@ -123,8 +128,8 @@ impl Watch {
     /// Safe to drop.
     pub async fn changed(&mut self) -> State {
         loop {
-            self.changes.mark_unchanged();
-            let now = self.get();
+            let changed = self.hold.changed.notified();
+            let now = self.hold.step(Event::Passed);
             if now != self.told {
                 self.told = now;
                 return now;
@@ -132,10 +137,7 @@ impl Watch {
             if let State::Lost(_) = now {
                 std::future::pending::<()>().await;
             }
-            tokio::select! {
-                _ = self.changes.changed() => {}
-                () = tokio::time::sleep_until(self.hold.till().instant().into()) => {}
-            }
+            self.hold.wait(changed).await;
         }
     }
 }
@@ -151,7 +153,7 @@ impl fmt::Debug for Hold {
         f.debug_struct("Hold")
             .field("name", &self.claim.name)
             .field("fence", &self.fence)
-            .field("state", &*self.state.borrow())
+            .field("state", &self.holder().state())
             .finish_non_exhaustive()
     }
 }

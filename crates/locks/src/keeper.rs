@@ -15,7 +15,7 @@ use crate::claim::Claim;
 use crate::clock::{Moment, micros};
 use crate::hold::Hold;
 use crate::holder::{Event, State};
-use crate::keys::{self, RENEW, RENEW_SHARE};
+use crate::keys::{self, LockKeys, RENEW, RENEW_SHARE};
 use crate::owner::Owner;
 use crate::release::Releases;
 
@@ -39,7 +39,6 @@ pub(crate) struct Keeper {
 
 struct Kept {
     hold: Arc<Hold>,
-    key: Key,
     /// When it is to be renewed; nothing while it is.
     due: Option<Moment>,
 }
@@ -56,13 +55,12 @@ pub(crate) enum Order {
 
 impl Keeper {
     /// Renews a lock from now on. Whether the keeper has to be told to look earlier than it would.
-    pub(crate) fn keep(&self, hold: &Arc<Hold>, key: Key, sent: Moment) -> bool {
+    pub(crate) fn keep(&self, hold: &Arc<Hold>, sent: Moment) -> bool {
         // Sooner, if it is held for less than a lease.
         let early = sent.plus(micros(sent.until(hold.till())) * 2 / 3);
         let due = first_due(hold.claim.lease, sent).min(early);
         let kept = Kept {
             hold: hold.clone(),
-            key,
             due: Some(due),
         };
         self.lock().insert(hold.claim.owner, kept);
@@ -86,7 +84,7 @@ impl Keeper {
     }
 
     /// What is to be renewed now, and when to look again. What is lost is kept no longer.
-    fn due(&self, now: Moment) -> (Vec<(Arc<Hold>, Key)>, Moment) {
+    fn due(&self, now: Moment) -> (Vec<Arc<Hold>>, Moment) {
         let mut held = self.lock();
         let mut due = Vec::new();
         let mut next = now.plus(LONGEST);
@@ -97,7 +95,7 @@ impl Keeper {
             }
             if kept.due.is_some_and(|at| at <= now) {
                 kept.due = None;
-                due.push((kept.hold.clone(), kept.key.clone()));
+                due.push(kept.hold.clone());
             }
             next = next.min(kept.due.unwrap_or(next)).min(kept.hold.till());
             true
@@ -170,8 +168,13 @@ pub(crate) async fn run(
         if now >= next {
             let (due, then) = keeper.due(now);
             next = then;
+            let with_key = |hold: Arc<Hold>| {
+                let key = LockKeys::of(&releases.stem, &hold.claim.name, hold.claim.want).lock();
+                (hold, key)
+            };
             let (shares, mutexes): (Vec<_>, Vec<_>) = due
                 .into_iter()
+                .map(with_key)
                 .partition(|(hold, _)| hold.claim.want.is_shared());
             for (script, due) in [(&RENEWING, mutexes), (&RENEWING_SHARES, shares)] {
                 for batch in keys::by_group(&lane, due, AT_ONCE) {

@@ -16,7 +16,6 @@ use crate::elector::Elector;
 use crate::eviction::Eviction;
 use crate::hold::Hold;
 use crate::keeper::{Keeper, Order};
-use crate::keys::LockKeys;
 use crate::lock::Lock;
 use crate::multi::Multi;
 use crate::once::OncePer;
@@ -121,9 +120,7 @@ impl Inner {
 
     pub(crate) fn keep(&self, hold: &Arc<Hold>, sent: crate::clock::Moment) {
         self.eviction.look(&self.server);
-        let claim = &hold.claim;
-        let key = LockKeys::of(&self.releases.stem, &claim.name, claim.want).lock();
-        if self.keeper.keep(hold, key, sent) {
+        if self.keeper.keep(hold, sent) {
             let _ = self.orders.send(Order::Look);
         }
     }

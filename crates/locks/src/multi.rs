@@ -15,7 +15,7 @@ use crate::holder::LostReason;
 use crate::keys::{self, TAKING};
 use crate::lock::Lock;
 use crate::locks::{Inner, Locks};
-use crate::wire::{Taken, unreadable};
+use crate::wire::unreadable;
 
 /// How many at once.
 const MOST: usize = 64;
@@ -174,7 +174,7 @@ async fn take(locks: &[Lock]) -> Result<Vec<Option<Guard>>, LockError> {
 }
 
 /// One who asks, as which of all, and with what.
-type Asking<'l> = (usize, Attempt<'l>, [Bytes; 4]);
+type Asking<'l> = (usize, Attempt<'l>, [Bytes; 2]);
 
 /// Those that one script can take.
 async fn take_group(
@@ -194,7 +194,10 @@ async fn take_group(
         .enumerate()
         .map(|(nth, ((at, attempt, _), _))| {
             let taken = match &told {
-                Ok(told) => told.get(nth).ok_or_else(unreadable).and_then(Taken::read),
+                Ok(told) => match told.get(nth) {
+                    Some(told) => attempt.taken(told),
+                    None => Err(unreadable()),
+                },
                 Err(error) => Err(error.clone()),
             };
             async move { (at, attempt.go_on(sent, taken, None).await) }

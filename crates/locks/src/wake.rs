@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use russet_core::{Delivery, Key, Server, Subscription, Target};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::fence::Fence;
 use crate::keeper::Keeper;
 use crate::owner::Owner;
 use crate::wire::Message;
@@ -33,15 +35,23 @@ struct Listener {
 
 /// Whom what is heard is told.
 struct Heard {
-    waiting: Mutex<HashMap<Owner, Arc<Notify>>>,
+    waiting: Mutex<HashMap<Owner, Arc<Told>>>,
     keeper: Arc<Keeper>,
+}
+
+/// What one who waits was told.
+#[derive(Default)]
+struct Told {
+    notify: Notify,
+    /// The highest fence with which it was handed to them; 0 for none.
+    fence: AtomicU64,
 }
 
 /// One who waits; dropped, it does not.
 pub(crate) struct Waiter {
     heard: Arc<Heard>,
     owner: Owner,
-    notify: Arc<Notify>,
+    told: Arc<Told>,
     /// Whether anybody would wake it.
     pub(crate) is_heard: bool,
 }
@@ -61,12 +71,12 @@ impl Wake {
 
     /// Begins to wait. The subscription stands when this returns, if there is to be one: what is handed over from now on wakes.
     pub(crate) async fn waiter(&self, owner: Owner, deadline: Instant) -> Waiter {
-        let notify = Arc::<Notify>::default();
-        self.heard.lock().insert(owner, notify.clone());
+        let told = Arc::<Told>::default();
+        self.heard.lock().insert(owner, told.clone());
         let mut waiter = Waiter {
             heard: self.heard.clone(),
             owner,
-            notify,
+            told,
             is_heard: false,
         };
         let listening = tokio::time::timeout_at(deadline.into(), self.listen());
@@ -112,7 +122,12 @@ impl Drop for Wake {
 impl Waiter {
     /// Until a lock may have been handed to it.
     pub(crate) async fn woken(&self) {
-        self.notify.notified().await;
+        self.told.notify.notified().await;
+    }
+
+    /// With which fence it was told that a lock was handed to it; 0 if it was not.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence(self.told.fence.load(Ordering::Relaxed))
     }
 }
 
@@ -127,9 +142,10 @@ async fn hear(mut subscription: Subscription, heard: Arc<Heard>) {
     while let Some(delivery) = subscription.next().await {
         match delivery {
             Delivery::Message { payload, .. } => match Message::read(&payload) {
-                Some(Message::Granted(owner)) => {
+                Some(Message::Granted(owner, fence)) => {
                     if let Some(waiting) = heard.lock().get(&owner) {
-                        waiting.notify_one();
+                        waiting.fence.fetch_max(fence.0, Ordering::Relaxed);
+                        waiting.notify.notify_one();
                     }
                 }
                 Some(Message::Forced(owner, reason)) => heard.keeper.forced(&owner, &reason),
@@ -145,11 +161,11 @@ async fn hear(mut subscription: Subscription, heard: Arc<Heard>) {
 impl Heard {
     fn all(&self) {
         for waiting in self.lock().values() {
-            waiting.notify_one();
+            waiting.notify.notify_one();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Owner, Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Owner, Arc<Told>>> {
         // Nothing under this lock panics.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

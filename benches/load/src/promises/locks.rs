@@ -14,13 +14,6 @@ pub(super) fn check(rows: &[Row]) {
             );
         }
     }
-    if let (Some(ours), Some(rival)) = (row("free_64", "russet-rw"), row("free_64", "rslock")) {
-        let ratio = ours.ops_per_s / rival.ops_per_s;
-        say(
-            ratio >= 0.4,
-            format!("free_64, unbatched: {ratio:.2} × rslock's rate, at least 0.4 ×"),
-        );
-    }
     if let Some(ours) = row("free_1", "russet") {
         let trips = ours.dispatched_per_op;
         say(

@@ -115,9 +115,6 @@ impl Server {
         if self.lock.waits {
             return Reply::Queued;
         }
-        if self.next_fence(now) <= ask.seen {
-            return Reply::Uncertain(self.next_fence(now));
-        }
         self.grant(now, ask.owner, ask.lease);
         Reply::Granted(self.lock.fence, ask.lease)
     }

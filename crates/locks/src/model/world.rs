@@ -21,7 +21,7 @@ const TICK: u64 = 10_000;
 const LEASE: u64 = 3 * TICK;
 const RULES: Rules = Rules {
     hears: 2 * TICK,
-    confirm: TICK,
+    confirm: 2 * TICK,
     barges: false,
 };
 
@@ -32,7 +32,7 @@ struct World {
     /// How often each of them asks for the lock.
     rounds: u8,
     ticks: u64,
-    /// How many messages are under way at most.
+    /// How many calls and answers are under way at most; wake-ups besides.
     messages: usize,
     /// Whether a replica may take over that lacks the last writes.
     fails_over: bool,
@@ -59,6 +59,8 @@ struct State {
 struct Client {
     round: u8,
     phase: Phase,
+    /// When it asked for the last time that it was told that somebody else had it, and the last fence then.
+    busy: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -89,9 +91,12 @@ enum What {
     HandOn,
     /// For so long.
     Granted(u64),
-    Busy,
+    /// And the last fence.
+    Busy(u64),
     Queued,
     Renewed(bool),
+    /// It was handed over, with this fence.
+    Told(u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +136,7 @@ impl World {
         };
         let told = |reply| match reply {
             Reply::Granted(_, left) => What::Granted(left),
-            Reply::Busy(..) => What::Busy,
+            Reply::Busy(..) => What::Busy(0),
             Reply::Queued | Reply::Uncertain(_) => What::Queued,
         };
         let reply = match what {
@@ -144,10 +149,28 @@ impl World {
                     server.lock.till > now && server.lock.owner != before.owner;
                 None
             }
-            What::Granted(_) | What::Busy | What::Queued | What::Renewed(_) => None,
+            What::Granted(_) | What::Busy(_) | What::Queued | What::Renewed(_) | What::Told(_) => {
+                None
+            }
         };
         // A new holder has a new fence, above all that there ever were.
         let lock = &state.server.lock;
+        let reply = reply.map(|reply| match reply {
+            What::Busy(_) => What::Busy(lock.fence),
+            other => other,
+        });
+        // And is told, if it was not who asked.
+        if let Some(other) = lock.owner
+            && other != owner
+            && lock.till > now
+            && lock.fence != before.fence
+        {
+            state.network.insert(Message {
+                owner: other,
+                sent: 0,
+                what: What::Told(lock.fence),
+            });
+        }
         if lock.till > now && (lock.owner != before.owner || lock.fence != before.fence) {
             state.has_fallen |= lock.fence <= state.highest;
             state.highest = state.highest.max(lock.fence);
@@ -170,8 +193,25 @@ impl World {
                 client.phase = Phase::Holding {
                     holder: Holder::granted(LEASE, left, u64::MAX, sent),
                 };
+                client.busy = None;
             }
-            (Phase::Asking, What::Busy | What::Queued) => client.phase = Phase::Waiting,
+            (Phase::Asking, What::Busy(fence)) => {
+                client.busy = Some((message.sent, fence));
+                client.phase = Phase::Waiting;
+            }
+            (Phase::Asking, What::Queued) => client.phase = Phase::Waiting,
+            // It was handed over after that, and cannot have lost it as soon as this.
+            (Phase::Asking | Phase::Waiting, What::Told(fence)) => {
+                if let Some((asked, last)) = client.busy
+                    && fence > last
+                {
+                    let holder = Holder::granted(LEASE, RULES.confirm, u64::MAX, Moment(asked));
+                    if holder.is_held(now) {
+                        client.phase = Phase::Holding { holder };
+                        client.busy = None;
+                    }
+                }
+            }
             (Phase::Holding { holder }, What::Renewed(is_held)) => {
                 let event = if is_held {
                     Event::Renewed { sent }
@@ -217,10 +257,15 @@ impl Model for World {
         }
         for message in &state.network {
             actions.push(Action::Deliver(*message));
-            actions.push(Action::Lose(*message));
+            // A wake-up that is never delivered is lost.
+            if !matches!(message.what, What::Told(_)) {
+                actions.push(Action::Lose(*message));
+            }
         }
         for (at, client) in state.clients.iter().enumerate() {
-            let may_send = state.network.len() < self.messages;
+            let calls = state.network.iter();
+            let calls = calls.filter(|message| !matches!(message.what, What::Told(_)));
+            let may_send = calls.count() < self.messages;
             match &client.phase {
                 Phase::Idle if may_send && client.round < self.rounds => {
                     actions.push(Action::Start(at));
@@ -269,6 +314,7 @@ impl Model for World {
                     let _ = holder.step(Event::Released, Moment(before.now));
                 }
                 client.phase = Phase::Idle;
+                client.busy = None;
                 client.round += 1;
             }
             Action::Deliver(message) => {
@@ -340,9 +386,9 @@ fn check(world: World) {
 fn whatever_is_lost_or_late_one_at_a_time_holds_it() {
     check(World {
         clients: 2,
-        rounds: u8::try_from(size(2, 1)).unwrap(),
-        ticks: 4,
-        messages: 2,
+        rounds: 2,
+        ticks: size(4, 3),
+        messages: usize::try_from(size(2, 1)).unwrap(),
         ..World::default()
     });
 }
@@ -352,8 +398,8 @@ fn three_clients_stand_in_a_queue() {
     check(World {
         clients: 3,
         rounds: 1,
-        ticks: 3,
-        messages: usize::try_from(size(2, 1)).unwrap(),
+        ticks: size(4, 3),
+        messages: 1,
         ..World::default()
     });
 }

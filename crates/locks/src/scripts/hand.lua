@@ -19,7 +19,7 @@ local function hand_on(lock, barges, confirm, channel)
             leave(one)
             grant(lock, owner, math.min(lease, confirm), sub(one, 25))
         end
-        tell(owner, channel, write('<Bc16', 1, owner))
+        tell(owner, channel, write('<Bc16d', 1, owner, barges and 0 or lock.fence))
     end
     count_waiting(lock)
 end

@@ -55,7 +55,8 @@ local function join(one, hears, yields)
     call('PEXPIRE', beats, lives)
 end
 
--- Tells a process something on its channel.
+-- Tells a process something on its channel: '<B' what, and who (16 bytes); 1 and '<d' the fence with which it was handed to them, or 0 where they
+-- may take it; 2 and why it was taken from them.
 local function tell(owner, channel, message)
     local instance = string.gsub(sub(owner, 1, 8), '.', function(c)
         return string.format('%02x', string.byte(c))

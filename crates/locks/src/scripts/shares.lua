@@ -147,7 +147,7 @@ local function hand_on(lock, barges, confirm, channel)
             leave(one)
             grant(lock, owner, weight, math.min(lease, confirm), sub(one, 42))
         end
-        tell(owner, channel, write('<Bc16', 1, owner))
+        tell(owner, channel, write('<Bc16d', 1, owner, barges and 0 or lock.fence))
         if barges then
             break
         end

@@ -4,8 +4,8 @@
 --          was seen elsewhere (0 for none), a label, how long this is heard (microseconds; 0 waits for nothing), whether whoever comes
 --          first may take it (1), how long who it is handed to has to say so (microseconds), what the channels begin with; how much, of how
 --          much, and whether they let others go first (1)
--- REPLY    '<Bddd': 1 and its fence and how long it is held, and 0; 0 it is taken, 0, how long until a lease may end, and how many are before
---          it; 3 the fence that it would have is not above the one that was seen, and which that is
+-- REPLY    '<Bddd': 1 and its fence and how long it is held, and 0; 0 it is taken, the last fence, how long until a lease may end, and how many
+--          are before it; 3 the fence that it would have is not above the one that was seen, and which that is
 -- COST     O(waiters that died + log waiters), at most 100; O(holders), at most 1000, when a lease may have ended
 -- COMMANDS: HGET, HGETALL, HSET, HDEL, HLEN, PEXPIRE, PTTL, ZRANGE, ZRANGEBYSCORE, ZREVRANGEBYSCORE, ZREM, ZCARD, ZCOUNT, ZRANK, ZADD, ZSCORE, PUBLISH
 local keeps, owner, lease, seen, label = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
@@ -22,7 +22,7 @@ end
 local mine = find(lock, owner)
 if mine and mine.weight == 0 then
     -- They have gone away since: nobody would hold what this takes.
-    return write('<Bddd', 0, 0, 0, 0)
+    return write('<Bddd', 0, lock.fence, 0, 0)
 end
 if lock.waits == 1 then
     prune()
@@ -58,4 +58,4 @@ if hears > 0 then
     lock.waits, ahead = 1, before(me)
 end
 store(lock, keeps)
-return write('<Bddd', 0, 0, math.max(0, math.min(lock.earliest - now, lock.longest)), ahead)
+return write('<Bddd', 0, lock.fence, math.max(0, math.min(lock.earliest - now, lock.longest)), ahead)

@@ -10,7 +10,12 @@ use crate::{SECOND, on, patient, until};
 
 const REPLICA: Ack = Ack::Replicas {
     n: 1,
-    timeout: Duration::from_millis(300),
+    timeout: Duration::from_secs(10),
+};
+/// Where nobody will have it.
+const NOBODY: Ack = Ack::Replicas {
+    n: 1,
+    timeout: Duration::from_millis(100),
 };
 const DISK: Ack = Ack::Fsync {
     timeout: Duration::from_secs(5),
@@ -28,7 +33,7 @@ async fn a_lock_that_no_replica_has_is_given_back() {
     let primary = Server::start();
     let locks = patient(&on(&primary).await).ack(REPLICA).build().unwrap();
     let mutex = locks.mutex("a");
-    assert!(is_unconfirmed(mutex.try_lock().await));
+    assert!(is_unconfirmed(mutex.clone().ack(NOBODY).try_lock().await));
     assert!(locks.shutdown_within(10 * SECOND).await);
     assert_eq!(mutex.inspect().await.unwrap().holders, []);
 
@@ -50,10 +55,10 @@ async fn a_lock_that_no_replica_has_is_given_back() {
     assert!(locks.shutdown_within(10 * SECOND).await);
 
     replica.pause();
-    assert!(is_unconfirmed(mutex.lock_within(SECOND).await));
-    assert!(is_unconfirmed(
-        locks.semaphore("a", 2).permit().lock().await
-    ));
+    let told = mutex.clone().ack(NOBODY).lock_within(SECOND).await;
+    assert!(is_unconfirmed(told));
+    let permit = locks.semaphore("a", 2).permit().ack(NOBODY);
+    assert!(is_unconfirmed(permit.lock().await));
     assert!(locks.shutdown_within(10 * SECOND).await);
     // Who does not ask for it gets it.
     let held = mutex.clone().ack(Ack::Primary).try_lock().await.unwrap();

@@ -20,6 +20,11 @@ async fn a_lock_is_lost_in_time_if_no_reply_ever_comes() {
         .build()
         .unwrap();
     for direction in [Direction::ToServer, Direction::ToClient] {
+        // The connection that was silent is replaced, under whoever uses it.
+        until("Redis answers", async || {
+            locks.mutex("a").inspect().await.is_ok()
+        })
+        .await;
         let held = locks
             .mutex("a")
             .lock_within(10 * SECOND)
