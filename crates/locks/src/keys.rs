@@ -94,7 +94,8 @@ pub const KEYS: &[KeySpec] = &[
         KeyType::String,
         "A mutex: who holds it and until when, and its last fence, which is remembered for a while after it was released.",
     )
-    .scripts(OF_MUTEX),
+    .scripts(OF_MUTEX)
+    .commands(&["WAIT"]),
     spec("{{name}}:%queue", KeyType::SortedSet, QUEUE).scripts(OF_MUTEX),
     spec("{{name}}:%beats", KeyType::SortedSet, BEATS).scripts(OF_MUTEX),
     spec(

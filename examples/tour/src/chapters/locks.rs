@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use russet::locks::{Fence, Locks, LostReason};
+use russet::locks::{Event, Fence, Locks, LostReason};
 use russet::{Namespace, Redis};
 use russet_testkit::Server;
 
@@ -67,6 +67,31 @@ pub(crate) async fn walk(guide: &mut Guide, ns: &Namespace, url: &str, product: 
     guide.promise(
         in_order && rises,
         "in the order of coming, each with a higher fence",
+    );
+
+    let exports = (one.semaphore("exports", 3), other.semaphore("exports", 3));
+    let most = exports.0.permits(2).lock().await?;
+    let last = exports.1.permit().try_lock().await?;
+    let none = exports.0.permit().try_lock().await?;
+    guide.promise(
+        last.is_some() && none.is_none(),
+        "a semaphore counts what all processes have",
+    );
+    most.release().await?;
+
+    let mut leads = one.elector("scheduler").campaign()?;
+    let mut follows = other.elector("scheduler").campaign()?;
+    let is_first = matches!(leads.next().await, Event::Elected(_));
+    let saw = matches!(follows.next().await, Event::Observed(leader) if leader.owner == "worker-1");
+    let (event, took) = timed(async {
+        let (_, event) = tokio::join!(leads.resign(), follows.next());
+        event
+    })
+    .await;
+    guide.step("one leader steps down, the next one leads", took);
+    guide.promise(
+        is_first && saw && matches!(event, Event::Elected(_)) && follows.is_leader(),
+        "one leads, the others see who, and the next one follows",
     );
 
     // A server of its own, which stands still for longer than a lease.
