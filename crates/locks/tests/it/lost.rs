@@ -165,6 +165,32 @@ async fn a_release_whose_reply_was_lost_is_told_as_what_it_was() {
 }
 
 #[tokio::test]
+async fn a_release_was_one_also_if_somebody_else_has_it_before_that_is_known() {
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let redis = russet_locks::Redis::connect(&proxy.url()).await.unwrap();
+    let locks = patient(&redis.namespace("shop").unwrap()).build().unwrap();
+    let other = patient(&on(&server).await).build().unwrap();
+    let held = locks.mutex("a").lock().await.unwrap();
+    let waits = tokio::spawn({
+        let mutex = other.mutex("a");
+        async move { mutex.lock().await.unwrap() }
+    });
+    until("the other waits", async || {
+        other.mutex("a").inspect().await.unwrap().waiting == 1
+    })
+    .await;
+    // The first tells that somebody waits, the second hands it on.
+    let lost = proxy.inject(
+        Match::command("EVALSHA").nth(2),
+        Fault::DropReply(After::Close),
+    );
+    assert_eq!(held.release().await.unwrap(), Release::Released);
+    assert_eq!(lost.hits(), 1);
+    assert!(waits.await.unwrap().is_held());
+}
+
+#[tokio::test]
 async fn a_lock_that_is_taken_away_is_lost_and_handed_on() {
     let server = Server::start();
     let build = |ns, label| patient(&ns).owner(label).build().unwrap();
