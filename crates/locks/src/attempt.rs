@@ -12,6 +12,7 @@ use crate::error::LockError;
 use crate::fence::Fence;
 use crate::guard::Guard;
 use crate::hold::Hold;
+use crate::holder::Busy;
 use crate::keys::LockKeys;
 use crate::lock::Lock;
 use crate::wire::Taken;
@@ -154,11 +155,10 @@ impl<'l> Attempt<'l> {
         // Before it joins the queue: who is handed it then is told.
         let wake = &self.lock.inner.wake;
         let waiter = wake.waiter(self.claim.owner, deadline).await;
-        // When it asked for the last time that it was told that somebody else had it, and the last fence then.
         let mut busy = None;
         loop {
-            if let Some((asked, last)) = busy
-                && let Some(guard) = self.handed_over(waiter.fence(), asked, last)
+            if let Some(busy) = busy
+                && let Some(guard) = self.handed_over(waiter.fence(), busy)
             {
                 return Ok(Some(guard));
             }
@@ -174,7 +174,10 @@ impl<'l> Attempt<'l> {
                 Ok(Taken::Unconfirmed(acked)) => return Err(acked.into()),
                 // Its holder's lease ends then, which nobody tells.
                 Ok(Taken::Busy(left, fence)) => {
-                    busy = Some((sent, fence));
+                    busy = Some(Busy {
+                        asked: sent,
+                        fence: fence.0,
+                    });
                     let pause = if waiter.is_heard { HEARD / 3 } else { POLL };
                     left.saturating_add(Duration::from_millis(1)).min(pause)
                 }
@@ -199,14 +202,12 @@ impl<'l> Attempt<'l> {
         }
     }
 
-    /// It was told that it was handed over, without asking whether it was. That was after it had asked for the last time, if the fence is a later
-    /// one: so it is held at least for as long from then as who waits has to confirm it, which renewing does.
-    fn handed_over(&mut self, told: Fence, asked: Moment, last: Fence) -> Option<Guard> {
+    /// What it holds if it was told that it was handed over, without asking whether it was: the next renewal confirms it.
+    fn handed_over(&mut self, told: Fence, busy: Busy) -> Option<Guard> {
         let left = self.lock.inner.releases.confirm.min(self.lock.lease);
-        // Not if it would have to be renewed at once.
-        let is_fresh = asked.until(Moment::now()) < left / 2;
-        let is_its = told > last && told > self.lock.seen && is_fresh && !self.lock.acks();
-        is_its.then(|| self.granted(told, left, asked, true))
+        let is_its = told > self.lock.seen && !self.lock.acks();
+        (is_its && busy.is_over(told.0, micros(left), Moment::now()))
+            .then(|| self.granted(told, left, busy.asked, true))
     }
 
     /// Nothing is left to be given up if it certainly did not run.

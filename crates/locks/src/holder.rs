@@ -58,6 +58,22 @@ pub(crate) struct Holder {
     state: State,
 }
 
+/// That somebody else had a lock: when that was asked, and the last fence then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Busy {
+    pub(crate) asked: Moment,
+    pub(crate) fence: u64,
+}
+
+impl Busy {
+    /// Whether it was handed over since, to who is told now, with which fence: then it is theirs for so long from when they had asked, at least. Not if most
+    /// of that is over.
+    pub(crate) fn is_over(self, told: u64, left: u64, now: Moment) -> bool {
+        // A lower one is of a time that has passed, in which they were told too late.
+        told > self.fence && now < self.asked.plus(left / 2)
+    }
+}
+
 /// How much of a lease of so many microseconds its holder relies on: two clocks may differ by a hundredth, and by 2 ms.
 pub(crate) fn relied_on(lease: u64) -> u64 {
     lease.saturating_sub(lease / 100 + 2_000)

@@ -118,10 +118,14 @@ impl Sentinels {
     #[track_caller]
     pub fn fail_over(&self) -> &Server {
         let before = self.primary().port();
-        // A sentinel refuses while an earlier failover is still being finished.
-        eventually(DEADLINE, "a failover begins", || {
-            let reply = self.sentinels[0].command(&["SENTINEL", "FAILOVER", Sentinels::SERVICE]);
-            reply.as_str() == Some("OK")
+        let sentinel = &self.sentinels[0];
+        // It refuses while an earlier failover is still being finished, and gives one up that takes too long.
+        eventually(DEADLINE, "a failover is done", || {
+            let is_done = primary_port(sentinel).is_some_and(|port| port != before);
+            if !is_done {
+                sentinel.command(&["SENTINEL", "FAILOVER", Sentinels::SERVICE]);
+            }
+            is_done
         });
         self.await_another(before);
         self.primary()

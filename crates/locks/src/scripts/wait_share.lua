@@ -25,7 +25,9 @@ if mine and mine.weight == 0 then
     return write('<Bddd', 0, lock.fence, 0, 0)
 end
 if lock.waits == 1 then
-    prune()
+    -- What a dead holder had may be free, and nobody has told those who wait; who asks may be one of them.
+    hand_on(lock, barges, confirm, channel)
+    mine = mine or find(lock, owner)
 end
 if mine then
     -- From now on it is theirs for as long as they want it, also if it was handed to them for a short time.
@@ -34,6 +36,7 @@ if mine then
 elseif fits(lock, weight, of) and (barges or lock.waits == 0 or before(me, yields == 1) == 0) then
     if lock.waits == 1 then
         leave(me)
+        lock.waits = call('ZCARD', queue) > 0 and 1 or 0
     end
     mine = grant(lock, owner, weight, lease, label)
 end
@@ -43,10 +46,6 @@ if mine and mine.fence <= seen then
     hand_on(lock, barges, confirm, channel)
     store(lock, keeps)
     return write('<Bddd', 3, mine.fence, 0, 0)
-end
-if lock.waits == 1 then
-    -- What a dead holder had may be free, and nobody has told those who wait.
-    hand_on(lock, barges, confirm, channel)
 end
 if mine then
     store(lock, keeps)

@@ -60,6 +60,19 @@ async fn a_lock_that_no_replica_has_is_given_back() {
     let permit = locks.semaphore("a", 2).permit().ack(NOBODY);
     assert!(is_unconfirmed(permit.lock().await));
     assert!(locks.shutdown_within(10 * SECOND).await);
+    // Also where it was handed over.
+    let held = mutex.clone().ack(Ack::Primary).lock().await.unwrap();
+    let waits = tokio::spawn({
+        let mutex = mutex.clone().ack(NOBODY);
+        async move { mutex.lock().await }
+    });
+    until("it waits", async || {
+        mutex.inspect().await.unwrap().waiting == 1
+    })
+    .await;
+    held.release().await.unwrap();
+    assert!(is_unconfirmed(waits.await.unwrap()));
+    assert!(locks.shutdown_within(10 * SECOND).await);
     // Who does not ask for it gets it.
     let held = mutex.clone().ack(Ack::Primary).try_lock().await.unwrap();
     // Busy is busy, and waits for nobody.

@@ -34,6 +34,9 @@ async fn one_leads_and_the_next_follows_at_once() {
         let told = tokio::time::timeout(Duration::from_millis(5), two.next()).await;
         assert!(told.is_err(), "{told:?}");
     }
+    // Who leads is told once, however often it is asked.
+    let told = tokio::time::timeout(SECOND, two.next()).await;
+    assert!(told.is_err(), "{told:?}");
     let began = Instant::now();
     let (resigned, next) = tokio::join!(one.resign(), two.next());
     assert!(resigned.unwrap().is_some());

@@ -91,6 +91,24 @@ async fn what_was_begun_counts_unless_it_may_fail() {
 }
 
 #[tokio::test]
+async fn while_it_is_done_it_stays_taken_until_its_period_is_over() {
+    let server = Server::start();
+    let lease = SECOND / 2;
+    let locks = patient(&on(&server).await).lease(lease).build().unwrap();
+    let hour = Duration::from_hours(1);
+    let left = async || locks.mutex("a").inspect().await.unwrap().holders[0].left;
+    let report = locks.once_per("a", hour);
+    let done = report.run(async |_| {
+        let before = left().await;
+        // Renewed, for no longer and no shorter than that.
+        tokio::time::sleep(2 * lease).await;
+        let after = left().await;
+        assert!(after < before && after > hour - 10 * SECOND, "{after:?}");
+    });
+    assert!(done.await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn what_was_lost_is_told_and_the_work_is_dropped() {
     let server = Server::start();
     let lease = SECOND / 2;

@@ -210,6 +210,37 @@ async fn whoever_goes_away_takes_no_permits_with_them() {
     assert_ne!(server.command(&["PTTL", key]).as_int().unwrap(), -1);
 }
 
+#[tokio::test]
+async fn a_thousand_hold_it_at_once_and_no_more() {
+    let server = Server::start();
+    let locks = patient(&on(&server).await).build().unwrap();
+    let read = locks.rw("a").read();
+    let mut held = Vec::new();
+    for _ in 0..1_000 {
+        held.push(read.try_lock().await.unwrap().expect("there is room"));
+    }
+    assert!(read.try_lock().await.unwrap().is_none());
+    held.pop().unwrap().release().await.unwrap();
+    assert!(read.try_lock().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_costs_one_lease_more_at_most() {
+    let server = Server::builder().own_clock().start();
+    let locks = patient(&on(&server).await).lease(SECOND).build().unwrap();
+    for lock in [locks.semaphore("a", 1).permit(), locks.mutex("a")] {
+        server.set_clock(0);
+        let fence = lock.lock().await.unwrap().detach().0;
+        server.set_clock(-3_600);
+        let began = Instant::now();
+        let next = lock.lock_within(10 * SECOND).await.unwrap();
+        let next = next.expect("its lease has ended");
+        assert!(next.fence() > fence);
+        assert!(began.elapsed() < 3 * SECOND, "{:?}", began.elapsed());
+        next.release().await.unwrap();
+    }
+}
+
 /// Permits are never more than there are, whatever dies on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_are_never_more_than_there_are() {
