@@ -171,6 +171,11 @@ async fn a_release_was_one_also_if_somebody_else_has_it_before_that_is_known() {
     let redis = russet_locks::Redis::connect(&proxy.url()).await.unwrap();
     let locks = patient(&redis.namespace("shop").unwrap()).build().unwrap();
     let other = patient(&on(&server).await).build().unwrap();
+    // The server knows all scripts from here on.
+    let held = locks.mutex("b").lock().await.unwrap();
+    held.release().await.unwrap();
+    drop(locks.mutex("b").lock().await.unwrap());
+    assert!(locks.shutdown_within(10 * SECOND).await);
     let held = locks.mutex("a").lock().await.unwrap();
     let waits = tokio::spawn({
         let mutex = other.mutex("a");

@@ -190,3 +190,42 @@ async fn a_full_server_still_releases_and_renews() {
     .await;
     assert_eq!(kept.release().await.unwrap(), Release::Released);
 }
+
+/// How many scripts clients have called.
+fn scripts(server: &Server) -> u64 {
+    let stats = server.info("commandstats");
+    let calls = stats.get("cmdstat_evalsha").unwrap();
+    let calls = calls.strip_prefix("calls=").unwrap();
+    calls.split_once(',').unwrap().0.parse().unwrap()
+}
+
+#[tokio::test]
+async fn held_locks_are_renewed_five_hundred_at_a_time() {
+    let server = Server::start();
+    let lease = 3 * SECOND;
+    let locks = patient(&on(&server).await).lease(lease).build().unwrap();
+    let mut held = Vec::new();
+    for number in 0..1_200 {
+        let name = format!("lock {number}");
+        held.push(locks.mutex(&name).try_lock().await.unwrap().unwrap());
+    }
+    // Each of them once, so that all are renewed at the same time from here on.
+    let first: Vec<_> = held.iter().map(russet_locks::Guard::deadline).collect();
+    let all_later = |than: &[std::time::Instant]| {
+        let mut all = held.iter().zip(than);
+        all.all(|(guard, than)| guard.deadline() > *than + lease / 10)
+    };
+    until("all are renewed", async || all_later(&first)).await;
+    let (before, since) = (scripts(&server), std::time::Instant::now());
+    for _ in 0..3 {
+        let than: Vec<_> = held.iter().map(russet_locks::Guard::deadline).collect();
+        until("all are renewed", async || all_later(&than)).await;
+    }
+    let thirds = since.elapsed().as_secs_f64() / (lease / 3).as_secs_f64();
+    let calls = scripts(&server) - before;
+    let most = (thirds.ceil() + 1.0) * 3.0;
+    assert!(
+        (6.0..=most).contains(&(calls as f64)),
+        "{calls} in {thirds}"
+    );
+}
