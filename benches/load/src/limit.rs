@@ -200,7 +200,7 @@ fn decide(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> 
 fn take(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
     let mut scripts = russet_locks::KEYS.iter().flat_map(|key| key.scripts);
     let script = scripts
-        .find(|script| script.contains("Takes locks that nobody holds and nobody waits for"))
+        .find(|script| script.contains("Takes mutexes that nobody holds and nobody waits for"))
         .ok_or("no such script")?;
     // Each call of it would have an argument of 16 bytes that redis-benchmark cannot say.
     let script = format!(

@@ -46,7 +46,7 @@ macro_rules! of_shares {
 }
 
 pub(crate) const TAKE: &str = of_many!("", "scripts/take.lua");
-pub(crate) const GIVE: &str = of_many!("#!lua flags=allow-oom\n", "scripts/give.lua");
+pub(crate) const GIVE: &str = concat!("#!lua flags=allow-oom\n", include_str!("scripts/give.lua"));
 pub(crate) const RENEW: &str = of_many!("#!lua flags=allow-oom\n", "scripts/renew.lua");
 pub(crate) const WAIT: &str = with_queue!("", "scripts/wait.lua");
 pub(crate) const HAND_ON: &str = with_queue!("#!lua flags=allow-oom\n", "scripts/hand_on.lua");

@@ -76,7 +76,8 @@ impl Scripts {
 
     pub(super) fn call(&mut self, script: &str, keys: usize, args: &[Vec<u8>]) -> Value {
         let clock = "return time[1] * 1000000 + time[2]";
-        assert!(script.contains(clock));
+        // Giving back needs none.
+        assert!(script.contains(clock) || script == GIVE);
         let script = script.replace(clock, "return tonumber(table.remove(ARGV))");
         let keys: Vec<String> = ["", "%queue", "%beats"][..keys]
             .iter()
@@ -238,7 +239,7 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                 let told = script.number(GIVE, &[bytes(owner)]);
                 prop_assert_eq!(
                     told,
-                    i64::from(meant.give(now, owner)),
+                    i64::from(meant.give(owner)),
                     "step {} of {:?}",
                     at,
                     steps
