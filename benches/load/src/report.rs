@@ -84,6 +84,15 @@ fn section(text: &mut String, root: &Path, concern: &str, cpu: &str) -> Outcome 
             )?;
         }
     }
+    for row in rows.iter() {
+        if let (Some(errors), Some(spread)) = (row.errors_per_op, row.spread) {
+            writeln!(
+                text,
+                "\n`{}`, {}: {errors:.2} errors an operation; the task that had most had {spread:.2} × as many as the one that had least.",
+                row.scenario, row.system
+            )?;
+        }
+    }
     Ok(())
 }
 
@@ -127,4 +136,9 @@ each call, as many write it by hand; `limit` calls the limiter's own script with
 1,000 subjects; in `lease` 16 subjects are paid for in advance. Two processes of `trypema-hybrid` together let twice the limit through, and
 `trypema` has windows of 100 ms steps; the test that counts what Russet's leases let through is `crates/ratelimit/tests/it/leases.rs`.
 `limitador` reads a counter and counts in a second round trip, so that it is not exact; of its versions after 0.6 none builds without RocksDB.
+
+In the locks' scenarios an operation takes a lock and releases it: `free_*` one of 10,000 that nobody else wants, `contended_16` the same one that 16
+tasks want, held for a millisecond. `russet` has fences and a queue in it and takes the locks of several tasks in one call; `russet-rw` is a read-write
+lock, with a call for each. `rslock` has neither fence nor queue, does what it does by default, and tries again after an error. `limit` calls the
+script that takes mutexes with 64 keys, twice for each operation.
 ";

@@ -7,6 +7,7 @@
 )]
 
 mod acks;
+mod cluster;
 mod dropped;
 mod elector;
 mod fences;
