@@ -78,7 +78,8 @@ impl OncePer {
         let done = work_under(&guard, work).await?;
         match done.is_ok() {
             true => settle(guard, self.period).await,
-            false => drop(guard),
+            // Now, so that who tries again at once can. Where that fails, it is released in the background.
+            false => drop(guard.release().await),
         }
         Ok(Some(done))
     }
