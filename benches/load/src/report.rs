@@ -84,7 +84,7 @@ fn section(text: &mut String, root: &Path, concern: &str, cpu: &str) -> Outcome 
             )?;
         }
     }
-    for row in rows.iter() {
+    for row in &rows {
         if let (Some(errors), Some(spread)) = (row.errors_per_op, row.spread) {
             writeln!(
                 text,

@@ -63,7 +63,7 @@ pub(crate) const FORCE_SHARE: &str =
 pub(crate) const INSPECT_SHARE: &str =
     of_shares!("#!lua flags=no-writes\n", "scripts/inspect_share.lua");
 
-/// So many keys a call that client and server work at the same time when 64 tasks take locks; with 64 they took turns.
+/// So many keys a call that client and server work at the same time when 64 tasks take locks; with more they take turns.
 pub(crate) static TAKING: Script = Script::new(TAKE).at_most_keys(16);
 pub(crate) static GIVING: Script = Script::new(GIVE).at_most_keys(16);
 static WAITING: Script = Script::new(WAIT);
