@@ -30,6 +30,7 @@ mod version;
 mod container;
 mod local;
 mod port;
+mod process;
 mod settings;
 mod size;
 #[cfg(feature = "tls")]
@@ -41,6 +42,7 @@ pub use crate::cluster::{Cluster, ClusterBuilder, Migration};
 pub use crate::dropped::dropped_after;
 pub use crate::error::StartError;
 pub use crate::name::unique_name;
+pub use crate::process::Process;
 pub use crate::sentinels::Sentinels;
 pub use crate::server::Server;
 pub use crate::shared::{Shared, url};

@@ -4,7 +4,6 @@ use std::{thread::scope, time::Duration};
 
 use crate::{
     builder::Builder,
-    resp::Value,
     server::Server,
     settings::Part,
     wait::{eventually, joined},
@@ -119,10 +118,12 @@ impl Sentinels {
     pub fn fail_over(&self) -> &Server {
         let before = self.primary().port();
         let sentinel = &self.sentinels[0];
-        // It refuses while an earlier failover is still being finished, and gives one up that takes too long.
+        // It refuses while an earlier failover is still being finished, and gives one up that takes too long. Looked at in this order: one that ends
+        // between two looks would be followed by another one, back to where it was.
         eventually(DEADLINE, "a failover is done", || {
+            let is_under_way = master(sentinel, "flags").contains("failover_in_progress");
             let is_done = primary_port(sentinel).is_some_and(|port| port != before);
-            if !is_done {
+            if !is_done && !is_under_way {
                 sentinel.command(&["SENTINEL", "FAILOVER", Sentinels::SERVICE]);
             }
             is_done
@@ -181,20 +182,9 @@ impl Sentinels {
             "the sentinels know each other and the replicas",
             || {
                 self.sentinels.iter().all(|sentinel| {
-                    let reply = sentinel.command(&["SENTINEL", "MASTER", service]);
-                    let fields: Vec<&str> = reply
-                        .as_array()
-                        .unwrap_or_default()
-                        .iter()
-                        .filter_map(Value::as_str)
-                        .collect();
-                    let field = |name| {
-                        let mut pairs = fields.chunks_exact(2);
-                        pairs.find(|pair| pair[0] == name).map(|pair| pair[1])
-                    };
-                    field("num-other-sentinels") == Some(&*others)
-                        && field("num-slaves") == Some(&*replicas)
-                        && field("flags") == Some("master")
+                    master(sentinel, "num-other-sentinels") == others
+                        && master(sentinel, "num-slaves") == replicas
+                        && master(sentinel, "flags") == "master"
                 })
             },
         );
@@ -202,6 +192,16 @@ impl Sentinels {
             self.servers[1..].iter().all(Server::follows)
         });
     }
+}
+
+/// What a sentinel says of the primary; nothing where it does not say that.
+fn master(sentinel: &Server, field: &str) -> String {
+    let reply = sentinel.command(&["SENTINEL", "MASTER", Sentinels::SERVICE]);
+    let fields = reply.as_array().unwrap_or_default();
+    let mut pairs = fields.chunks_exact(2);
+    let found = pairs.find(|pair| pair[0].as_str() == Some(field));
+    let value = found.and_then(|pair| pair[1].as_str());
+    value.unwrap_or_default().to_owned()
 }
 
 fn primary_port(sentinel: &Server) -> Option<u16> {

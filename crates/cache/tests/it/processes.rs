@@ -1,13 +1,12 @@
 //! Real processes: this test program, started again, each with a runtime and connections of its own.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use russet_cache::{Cache, Counters, Redis};
-use russet_testkit::Shared;
+use russet_testkit::{Process, Shared};
 use tokio::task::JoinSet;
 
 use super::size;
@@ -64,48 +63,9 @@ async fn one_of_a_herd() {
     }
 }
 
-/// A process of a herd, from outside; killed when it is dropped.
-struct Process {
-    child: Child,
-    says: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(product: &str, callers: u64) -> Self {
-        let role = format!("{} {product} {callers}", Shared::get().url());
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::one_of_a_herd", "--nocapture"])
-            .env(ROLE, role)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let says = BufReader::new(child.stdout.take().unwrap());
-        Process { child, says }
-    }
-
-    fn tell(&mut self, what: &str) {
-        let stdin = self.child.stdin.as_mut().unwrap();
-        writeln!(stdin, "{what}").unwrap();
-    }
-
-    /// Until it says this.
-    fn says(&mut self, what: &str) {
-        let mut line = String::new();
-        while line.trim() != what {
-            line.clear();
-            let read = self.says.read_line(&mut line).unwrap();
-            assert!(read > 0, "it ended before it said {what}");
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(product: &str, callers: u64) -> Process {
+    let role = format!("{} {product} {callers}", Shared::get().url());
+    Process::start("processes::one_of_a_herd", ROLE, &role)
 }
 
 fn loads(product: &str, key: u64) -> i64 {
@@ -118,7 +78,7 @@ fn loads(product: &str, key: u64) -> i64 {
 fn ten_processes_of_a_thousand_callers_load_once() {
     let product = Shared::get().namespace();
     let callers = size(1_000, 100);
-    let mut herd: Vec<Process> = (0..10).map(|_| Process::start(&product, callers)).collect();
+    let mut herd: Vec<Process> = (0..10).map(|_| start(&product, callers)).collect();
     herd.iter_mut().for_each(|process| process.says("ready"));
     for key in 1..=size(10, 3) {
         herd.iter_mut()
@@ -132,8 +92,8 @@ fn ten_processes_of_a_thousand_callers_load_once() {
 #[test]
 fn a_killed_process_costs_one_more_load() {
     let product = Shared::get().namespace();
-    let mut one = Process::start(&product, 1);
-    let mut others: Vec<Process> = (0..3).map(|_| Process::start(&product, 50)).collect();
+    let mut one = start(&product, 1);
+    let mut others: Vec<Process> = (0..3).map(|_| start(&product, 50)).collect();
     one.says("ready");
     others.iter_mut().for_each(|process| process.says("ready"));
     for key in 1..=size(5, 1) {
@@ -143,13 +103,13 @@ fn a_killed_process_costs_one_more_load() {
         others
             .iter_mut()
             .for_each(|process| process.tell(&format!("{key} 20")));
-        one.child.kill().unwrap();
+        one.signal("KILL");
         let killed = Instant::now();
         others.iter_mut().for_each(|process| process.says("served"));
         let took = killed.elapsed();
         assert!(took < LEASE + Duration::from_secs(1), "{took:?}");
         assert_eq!(loads(&product, key), 2, "of key {key}");
-        one = Process::start(&product, 1);
+        one = start(&product, 1);
         one.says("ready");
     }
 }

@@ -1,11 +1,10 @@
 //! Real processes: this test program, started again; stopped, and killed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use russet_locks::{Locks, LostReason, Redis};
-use russet_testkit::Server;
+use russet_testkit::{Process, Server};
 
 use crate::{SECOND, on, patient, until};
 
@@ -43,67 +42,23 @@ async fn one_who_holds() {
     say("has lost".to_owned());
 }
 
-/// A holder, from outside; killed when it is dropped.
-struct Process {
-    child: Child,
-    says: BufReader<ChildStdout>,
+fn start(server: &Server) -> Process {
+    Process::start("processes::one_who_holds", ROLE, &server.url())
 }
 
-impl Process {
-    fn start(server: &Server) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::one_who_holds", "--nocapture"])
-            .env(ROLE, server.url())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let says = BufReader::new(child.stdout.take().unwrap());
-        Process { child, says }
-    }
-
-    fn tell(&mut self, what: &str) {
-        let stdin = self.child.stdin.as_mut().unwrap();
-        writeln!(stdin, "{what}").unwrap();
-    }
-
-    /// Until it says this.
-    fn says(&mut self, what: &str) {
-        tokio::task::block_in_place(|| {
-            let mut line = String::new();
-            while line.trim() != what {
-                line.clear();
-                let read = self.says.read_line(&mut line).unwrap();
-                assert!(read > 0, "it ended before it said {what}");
-            }
-        });
-    }
-
-    fn signal(&self, name: &str) {
-        let (kill, pid) = (format!("kill -{name} \"$1\""), self.child.id().to_string());
-        let sent = Command::new("sh")
-            .args(["-c", &kill, "test", &pid])
-            .status();
-        assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Until it says this.
+fn says(process: &mut Process, what: &str) {
+    tokio::task::block_in_place(|| process.says(what));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stood_still_knows_it_at_once() {
     let server = Server::start();
     let locks = patient(&on(&server).await).build().unwrap();
-    let mut other = Process::start(&server);
-    other.says("holds");
+    let mut other = start(&server);
+    says(&mut other, "holds");
     other.tell("look");
-    other.says("held: true");
+    says(&mut other, "held: true");
     other.signal("STOP");
     let began = Instant::now();
     let held = locks.mutex("a").lock_within(10 * SECOND).await.unwrap();
@@ -114,8 +69,8 @@ async fn who_stood_still_knows_it_at_once() {
     other.tell("look");
     other.tell("end");
     other.signal("CONT");
-    other.says("held: false");
-    other.says("has lost");
+    says(&mut other, "held: false");
+    says(&mut other, "has lost");
     assert!(held.unwrap().is_held());
 }
 
@@ -123,10 +78,10 @@ async fn who_stood_still_knows_it_at_once() {
 async fn who_was_killed_holds_nobody_up_for_long() {
     let server = Server::start();
     let locks = patient(&on(&server).await).build().unwrap();
-    let mut holder = Process::start(&server);
-    holder.says("holds");
-    let mut waiter = Process::start(&server);
-    waiter.says("asks");
+    let mut holder = start(&server);
+    says(&mut holder, "holds");
+    let mut waiter = start(&server);
+    says(&mut waiter, "asks");
     let waiting = async |count: u64| {
         until("they wait", async || {
             locks.mutex("a").inspect().await.unwrap().waiting == count
