@@ -93,10 +93,16 @@ impl<'l> Attempt<'l> {
     }
 
     /// What the script is told that takes mutexes.
-    pub(crate) fn taking(&self) -> (Key, [Bytes; 2]) {
+    pub(crate) fn taking(&self) -> (Key, [Bytes; 3]) {
         let releases = &self.lock.inner.releases;
         let who = [&self.claim.owner.0, &*releases.label].concat();
-        let args = [self.asks().to_string().into(), who.into()];
+        let asks = self.asks();
+        let lives = releases.keeps.as_millis() + u128::from(asks.div_ceil(1_000));
+        let args = [
+            asks.to_string().into(),
+            lives.to_string().into(),
+            who.into(),
+        ];
         (crate::keys::mutex(&releases.stem, &self.claim.name), args)
     }
 

@@ -70,7 +70,7 @@ impl Builder {
         self
     }
 
-    /// How long [`Mutex::lock`](crate::Lock::lock) waits.
+    /// How long [`Lock::lock`](crate::Lock::lock) waits.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire = timeout;
         self
@@ -152,10 +152,9 @@ impl Builder {
         let (orders, ordered) = mpsc::unbounded_channel();
         let (its_keeper, its_releases) = (Ends(keeper.clone()), releases.clone());
         server.spawn_heartbeat(CONCERN, |lane| run(lane, its_keeper, ordered, its_releases))?;
-        let keeps = [self.remember.as_millis().to_string()];
         Ok(Locks(Arc::new(Inner {
             // Who asks again is told what the first answer was.
-            take: lane.script_calls(&TAKING, keeps, Policy::Idempotent),
+            take: lane.script_calls(&TAKING, [""; 0], Policy::Idempotent),
             give: lane.script_calls(&GIVING, [""; 0], Policy::AtMostOnce),
             wake: Wake::new(
                 server.clone(),

@@ -17,14 +17,14 @@ mod keeper;
 mod keys;
 mod lock;
 mod locks;
-#[cfg(test)]
-mod model;
 mod multi;
 mod once;
 mod owner;
 mod release;
 mod rw;
 mod semaphore;
+#[cfg(test)]
+mod tests;
 mod wake;
 mod wire;
 

@@ -174,7 +174,7 @@ async fn take(locks: &[Lock]) -> Result<Vec<Option<Guard>>, LockError> {
 }
 
 /// One who asks, as which of all, and with what.
-type Asking<'l> = (usize, Attempt<'l>, [Bytes; 2]);
+type Asking<'l> = (usize, Attempt<'l>, [Bytes; 3]);
 
 /// Those that one script can take.
 async fn take_group(
@@ -182,8 +182,10 @@ async fn take_group(
     group: Vec<(Asking<'_>, Key)>,
 ) -> Vec<(usize, Result<Option<Guard>, LockError>)> {
     let sent = Moment::now();
-    let mut args: Vec<Bytes> = vec![inner.releases.keeps.as_millis().to_string().into()];
-    args.extend(group.iter().flat_map(|((_, _, args), _)| args.clone()));
+    let args: Vec<Bytes> = group
+        .iter()
+        .flat_map(|((_, _, args), _)| args.clone())
+        .collect();
     let keys = group.iter().map(|(_, key)| key);
     let asked = inner
         .lane

@@ -17,5 +17,3 @@ local now = clock()
 local function decimal(value)
     return string.format('%.0f', value)
 end
-
-local NOBODY = string.rep('\0', 16)

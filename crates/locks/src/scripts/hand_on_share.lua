@@ -9,12 +9,9 @@
 local keeps, owner, lease, label = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local confirm, channel, barges = tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
 local weight, of, yields = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local lock = look(KEYS[1])
+local lock = look_closely(KEYS[1])
 if lock.err then
     return lock
-end
-if is_stale(lock) then
-    count_holders(lock)
 end
 local mine = find(lock, owner)
 local was = mine and mine.weight > 0

@@ -6,6 +6,8 @@
 -- COMMANDS: GET, SET
 -- A lock's value is '<BBdddc16' and a label: 1, whether somebody waits (1), the last fence, until when it is held, how long that was to
 -- be, who holds it, or did last, and what people call them. It outlives its holder, so that fences rise also where the clock is set back.
+local NOBODY = string.rep('\0', 16)
+
 local function look(key)
     local raw = redis.pcall('GET', key)
     local lock = { key = key, waits = 0, fence = 0, till = 0, lease = 0, owner = NOBODY, label = '' }

@@ -74,9 +74,14 @@ local function look(key)
     return lock
 end
 
--- Before anything is decided; a clock that was set back would have leases end later than anybody asked for.
-local function is_stale(lock)
-    return lock.earliest <= now or (lock.earliest < math.huge and lock.earliest > now + lock.longest)
+-- As it is now, before anything is decided: without those whose leases have ended, and if the clock was set back none ends later than
+-- anybody asked for.
+local function look_closely(key)
+    local lock = look(key)
+    if not lock.err and (lock.earliest <= now or (lock.earliest < math.huge and lock.earliest > now + lock.longest)) then
+        count_holders(lock)
+    end
+    return lock
 end
 
 -- Stores it, and keeps it so much longer than it is held (in milliseconds), for its fence.

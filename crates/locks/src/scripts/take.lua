@@ -1,21 +1,16 @@
 -- Takes mutexes that nobody holds and nobody waits for.
 -- KEYS     the locks
--- ARGV     how long a free lock is remembered, in milliseconds; then of each call for how long (microseconds), and who asks (16 bytes) with
---          a label behind
+-- ARGV     of each call for how long (microseconds), for how long its key then lives (milliseconds: a free lock is remembered longer), and who asks
+--          (16 bytes) with a label behind
 -- REPLY    of each its fence where it was taken; else '<Bdd': 1, its fence and how long it is held, where it was theirs; 0, its fence and how
 --          long it may still be held; 2, its fence and 0 where nobody holds it, but somebody may wait. An error where the key holds
 --          something else.
 -- COST     O(calls), at most 64
--- COMMANDS: GET, SET
+-- COMMANDS: GET, SET, SETRANGE
 -- What every lock begins with is read and written here without the functions that the other scripts use: half of this script's time would be theirs.
-local keeps, replies = tonumber(ARGV[1]), {}
--- How long a key with a lease lives, as text; most leases are the same.
-local lives = setmetatable({}, { __index = function(known, lease)
-    known[lease] = decimal(math.ceil(lease / 1000) + keeps)
-    return known[lease]
-end })
+local replies = {}
 for index = 1, #KEYS do
-    local key, lease, who = KEYS[index], tonumber(ARGV[2 * index]), ARGV[2 * index + 1]
+    local key, lease, who = KEYS[index], ARGV[3 * index - 2], ARGV[3 * index]
     local raw = redis.pcall('GET', key)
     local waits, fence, till, was = 0, 0, 0, 0
     if not raw then
@@ -31,7 +26,7 @@ for index = 1, #KEYS do
             if till > now + was then
                 -- The clock was set back: nobody waits longer for it than a lease from now on.
                 till = now + was
-                call('SET', key, write('<BBddd', 1, waits, fence, till, was) .. sub(raw, 27), 'PX', lives[was])
+                call('SETRANGE', key, 10, write('<d', till))
             end
             -- Its own, if the reply to the first of two was lost.
             replies[index] = write('<Bdd', sub(raw, 27, 42) == sub(who, 1, 16) and 1 or 0, fence, till - now)
@@ -44,7 +39,7 @@ for index = 1, #KEYS do
     end
     if not replies[index] then
         fence = math.max(fence + 1, now)
-        call('SET', key, write('<BBddd', 1, 0, fence, now + lease, lease) .. who, 'PX', lives[lease])
+        call('SET', key, write('<BBddd', 1, 0, fence, now + lease, lease) .. who, 'PX', ARGV[3 * index - 1])
         replies[index] = fence
     end
 end

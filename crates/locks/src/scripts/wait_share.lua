@@ -12,12 +12,9 @@ local keeps, owner, lease, seen, label = tonumber(ARGV[1]), ARGV[2], tonumber(AR
 local hears, barges, confirm, channel = tonumber(ARGV[6]), ARGV[7] == '1', tonumber(ARGV[8]), ARGV[9]
 local weight, of, yields = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local me = share_member(owner, lease, weight, of, yields, label)
-local lock = look(KEYS[1])
+local lock = look_closely(KEYS[1])
 if lock.err then
     return lock
-end
-if is_stale(lock) then
-    count_holders(lock)
 end
 local mine = find(lock, owner)
 if mine and mine.weight == 0 then

@@ -1,11 +1,9 @@
 //! Several locks at once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
 use russet_locks::{LostReason, Release};
 use russet_testkit::Server;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
 use crate::{SECOND, namespace, on, patient, size, until};
@@ -94,7 +92,10 @@ async fn nobody_waits_for_one_who_waits_for_them() {
                 for at in [one, other] {
                     assert!(!taken[at].swap(true, Ordering::SeqCst), "held by two");
                 }
-                tokio::time::sleep(Duration::from_micros(fastrand::u64(..500))).await;
+                // Held while others have their turns.
+                for _ in 0..fastrand::u8(..20) {
+                    tokio::task::yield_now().await;
+                }
                 for at in [one, other] {
                     taken[at].store(false, Ordering::SeqCst);
                 }

@@ -83,8 +83,11 @@ async fn a_reader_that_died_holds_nobody_up_however_many_read() {
         let side = locks.rw("a").write();
         async move { side.lock_within(10 * SECOND).await.unwrap() }
     });
-    // The other goes on reading until the dead one's lease has ended, and longer.
-    tokio::time::sleep(SECOND + SECOND / 2).await;
+    // The other goes on reading when the dead one's lease has ended.
+    until("the dead one is gone", async || {
+        locks.rw("a").read().inspect().await.unwrap().holders.len() == 1
+    })
+    .await;
     assert_eq!(lease.get(), russet_locks::State::Held);
     assert!(!writes.is_finished());
     lives.release().await.unwrap();
@@ -264,7 +267,10 @@ async fn there_are_never_more_than_there_are() {
                     panic!("a permit is lost");
                 };
                 let from = Instant::now();
-                tokio::time::sleep(Duration::from_micros(fastrand::u64(..2_000))).await;
+                // Held while others have their turns.
+                for _ in 0..fastrand::u8(..50) {
+                    tokio::task::yield_now().await;
+                }
                 // Some die, and their leases end by themselves.
                 let till = match fastrand::u32(..50) {
                     0 => guard.detach().1,

@@ -1,17 +1,10 @@
 //! The scripts against the model of them, whatever is asked and however the clock goes.
-#![cfg(test)]
-#![allow(
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and says what it has seen"
-)]
 
 use std::time::Duration;
 
 use proptest::prelude::*;
+use russet_testkit::Shared;
 use russet_testkit::resp::{Connection, Value};
-use russet_testkit::{Shared, size};
 
 use super::server::{Ask, Owner, Reply, Rules, Server};
 use crate::keys::{GIVE, HAND_ON, RENEW, TAKE, WAIT};
@@ -121,8 +114,8 @@ impl Scripts {
 
     fn take(&mut self, ask: Ask) -> Reply {
         let args = [
-            HOUR.to_string().into(),
             ask.lease.to_string().into(),
+            (HOUR + ask.lease.div_ceil(1_000)).to_string().into(),
             [bytes(ask.owner), b"label".to_vec()].concat(),
         ];
         let told = self.call(TAKE, 1, &args);
@@ -188,13 +181,7 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                     lease,
                     seen: 0,
                 };
-                prop_assert_eq!(
-                    script.take(ask),
-                    meant.take(now, ask),
-                    "step {} of {:?}",
-                    at,
-                    steps
-                );
+                same!(script.take(ask), meant.take(now, ask), at, steps);
             }
             Step::Wait(owner, lease, is_seen, waits) => {
                 // Who waits wants it as long as when they began to.
@@ -212,10 +199,9 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                     hears: if waits { rules.hears } else { 0 },
                     ..rules
                 };
-                prop_assert_eq!(
+                same!(
                     script.wait(ask, rules),
                     meant.wait(now, ask, rules),
-                    "step {} of {:?}",
                     at,
                     steps
                 );
@@ -227,34 +213,16 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                     lease.to_string().into(),
                 ];
                 let told = script.number(RENEW, &args) == 1;
-                prop_assert_eq!(
-                    told,
-                    meant.renew(now, owner, lease),
-                    "step {} of {:?}",
-                    at,
-                    steps
-                );
+                same!(told, meant.renew(now, owner, lease), at, steps);
             }
             Step::Give(owner) => {
                 let told = script.number(GIVE, &[bytes(owner)]);
-                prop_assert_eq!(
-                    told,
-                    i64::from(meant.give(owner)),
-                    "step {} of {:?}",
-                    at,
-                    steps
-                );
+                same!(told, i64::from(meant.give(owner)), at, steps);
             }
             Step::HandOn(owner) => {
                 let lease = leases[usize::from(owner)];
                 let told = script.hand_on(owner, lease, rules);
-                prop_assert_eq!(
-                    told,
-                    meant.hand_on(now, owner, rules),
-                    "step {} of {:?}",
-                    at,
-                    steps
-                );
+                same!(told, meant.hand_on(now, owner, rules), at, steps);
             }
             Step::Forget(is_all) => {
                 let key = script.key.clone();
@@ -272,16 +240,8 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn cases() -> ProptestConfig {
-    ProptestConfig {
-        max_shrink_iters: 400,
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(u32::try_from(size(3_000, 100)).unwrap())
-    }
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(super::cases(3_000, 100))]
 
     #[test]
     fn scripts_are_as_meant(steps in steps(), barges in prop::bool::weighted(0.2)) {

@@ -1,16 +1,9 @@
 //! What several may hold: the scripts against what is meant by them.
-#![cfg(test)]
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use russet_testkit::resp::Value;
-use russet_testkit::size;
 
 use super::scripts::{Scripts, bytes};
 use super::server::Owner;
@@ -291,7 +284,7 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                 args.extend(share(want));
                 let told = reply(&script.call(WAIT_SHARE, 3, &args));
                 let is = meant.wait(now, want, seen, hears);
-                prop_assert_eq!(told, is, "step {} of {:?}", at, steps);
+                same!(told, is, at, steps);
             }
             Step::Leave(owner) => {
                 let want = want(owner);
@@ -301,7 +294,7 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                 args.extend(share(want));
                 let told = script.call(HAND_ON_SHARE, 3, &args);
                 let is = i64::from(meant.leave(now, want));
-                prop_assert_eq!(told.as_int(), Some(is), "step {} of {:?}", at, steps);
+                same!(told.as_int(), Some(is), at, steps);
             }
             Step::Renew(owner) => {
                 let lease = want(owner).lease;
@@ -309,7 +302,7 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                 let told = script.call(RENEW_SHARE, 1, &args);
                 let told = told.as_array().and_then(|told| told[0].as_int());
                 let is = i64::from(meant.renew(now, owner, lease));
-                prop_assert_eq!(told, Some(is), "step {} of {:?}", at, steps);
+                same!(told, Some(is), at, steps);
             }
             Step::Force => {
                 let args = [
@@ -323,7 +316,7 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                 let told = fences(told.as_array().unwrap_or_else(|| panic!("{told:?}")));
                 let mut is = meant.force(now);
                 is.sort_unstable();
-                prop_assert_eq!(told, is, "step {} of {:?}", at, steps);
+                same!(told, is, at, steps);
             }
             Step::Inspect => {
                 meant.pass(now);
@@ -332,35 +325,21 @@ fn run(steps: &[Step], barges: bool) -> Result<(), TestCaseError> {
                 let count = usize::try_from(told[1].as_int().unwrap()).unwrap();
                 let mut is: Vec<u64> = meant.holders.values().map(|one| one.fence).collect();
                 is.sort_unstable();
-                prop_assert_eq!(
-                    fences(&told[2..2 + count]),
-                    is,
-                    "step {} of {:?}",
-                    at,
-                    steps
-                );
+                same!(fences(&told[2..2 + count]), is, at, steps);
             }
         }
         // Whatever was asked: never more than there is, and what is counted is what is held.
         let taken: u64 = meant.holders.values().map(|one| one.weight).sum();
         prop_assert!(taken <= 4);
         if matches!(step, Step::Wait(..) | Step::Leave(_)) {
-            prop_assert_eq!(counted(&mut script), taken, "step {} of {:?}", at, steps);
+            same!(counted(&mut script), taken, at, steps);
         }
     }
     Ok(())
 }
 
-fn cases() -> ProptestConfig {
-    ProptestConfig {
-        max_shrink_iters: 400,
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(u32::try_from(size(3_000, 150)).unwrap())
-    }
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(super::cases(3_000, 150))]
 
     #[test]
     fn shares_are_as_meant(steps in steps(), barges in prop::bool::weighted(0.2)) {

@@ -1,11 +1,4 @@
 //! A server and its clients, in every order in which messages arrive, are lost and come late, and time passes.
-#![cfg(test)]
-#![allow(
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and says what it has seen"
-)]
 
 use std::collections::BTreeSet;
 
