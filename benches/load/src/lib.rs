@@ -23,9 +23,9 @@ mod zipf;
 
 pub use closed_loop::Measured;
 pub use scenario::{
-    CONCERNS, HOLD, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS,
-    TOKEN_BUCKET, TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, key, lock, number, page, raw,
-    sharded_key, subject,
+    CONCERNS, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET,
+    TOKEN_BUCKET_ARGS, VALUE_LEN, bucket, fresh, hold, key, lock, number, page, raw, sharded_key,
+    subject,
 };
 pub use server_stats::ServerStats;
 pub use user::User;
@@ -172,7 +172,7 @@ where
         let client = connect(url.clone()).await;
         let mut row = measure(system, version, *scenario, client, &url, time).await;
         // These send scripts and other commands, which `INFO` cannot tell apart.
-        if scenario.kind.is_load() || matches!(system, "limitador" | "rslock") {
+        if scenario.kind.is_load() || matches!(system, "limitador" | "rslock" | "russet-core") {
             row.dispatched_per_op = sent::per_op(&connect, *scenario, &url, time / 5).await;
         }
         row

@@ -204,7 +204,7 @@ fn take(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
         .ok_or("no such script")?;
     // Each call of it would have an argument of 16 bytes that redis-benchmark cannot say.
     let script = format!(
-        "table.insert(ARGV, '3600000') for at = 1, #KEYS do for _, one in ipairs({{ '30000000', KEYS[at]:sub(-16) }}) do table.insert(ARGV, one) end end\n{script}"
+        "for at = 1, #KEYS do for _, one in ipairs({{ '30000000', '3630000', KEYS[at]:sub(-16) }}) do table.insert(ARGV, one) end end\n{script}"
     );
     let hash = server.command(&["SCRIPT", "LOAD", &script]);
     let hash = hash

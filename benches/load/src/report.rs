@@ -139,6 +139,6 @@ each call, as many write it by hand; `limit` calls the limiter's own script with
 
 In the locks' scenarios an operation takes a lock and releases it: `free_*` one of 10,000 that nobody else wants, `contended_16` the same one that 16
 tasks want, held for a millisecond. `russet` has fences and a queue in it and takes the locks of several tasks in one call; `russet-rw` is a read-write
-lock, with a call for each. `rslock` has neither fence nor queue, does what it does by default, and tries again after an error. `limit` calls the
-script that takes mutexes with 64 keys, twice for each operation.
+lock, with a call for each. `rslock` has neither fence nor queue, does what it does by default, and tries again after an error; `russet-core` sends the
+same commands by Russet's client. `limit` calls the script that takes mutexes with 64 keys, twice for each operation.
 ";

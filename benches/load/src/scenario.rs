@@ -18,7 +18,7 @@ pub const MANY: usize = 100;
 /// How long the loader of [`Kind::Herd`] takes.
 pub const LOAD: Duration = Duration::from_millis(50);
 /// How long the lock of [`Kind::Contended`] is held.
-pub const HOLD: Duration = Duration::from_millis(1);
+const HOLD: Duration = Duration::from_millis(1);
 
 /// One scenario; its parameters never change under its id.
 #[derive(Clone, Copy, Debug)]
@@ -184,7 +184,8 @@ impl Scenario {
             Kind::DecideBoth => &["russet"],
             Kind::DenyStorm => &["russet"],
             Kind::Lease => &["russet", "trypema-hybrid"],
-            Kind::Free if self.tasks == 1 => &["russet", "rslock"],
+            // `russet-core` sends by the same client what rslock sends: no fence, no queue.
+            Kind::Free if self.tasks == 1 => &["russet", "russet-core", "rslock"],
             // `russet-rw` is a read-write lock, whose calls share no scripts.
             Kind::Free => &["russet", "russet-rw", "rslock", "limit"],
             Kind::Contended => &["russet", "rslock"],
@@ -320,6 +321,13 @@ pub fn lock(kind: Kind, turn: usize) -> &'static str {
         Kind::Contended => subject(Kind::DecideHot, turn),
         // Tasks are so far apart that no two meet.
         _ => subject(kind, turn),
+    }
+}
+
+/// Holds a lock as long as its kind says: that is the work, and no wait for anything.
+pub async fn hold(kind: Kind) {
+    if kind == Kind::Contended {
+        tokio::time::sleep(HOLD).await;
     }
 }
 

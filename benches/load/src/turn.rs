@@ -42,6 +42,7 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
         russet("russet-raw"),
         russet("russet-script"),
         russet("russet-rw"),
+        russet("russet-core"),
         rival("fred"),
         rival("redis-rs"),
         rival("rustis"),

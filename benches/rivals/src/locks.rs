@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use russet_bench_load::{HOLD, Kind, System, lock};
+use russet_bench_load::{Kind, System, hold, lock};
 
 #[derive(Clone)]
 pub(crate) struct Rslock {
@@ -28,9 +28,7 @@ impl System for Rslock {
         loop {
             match self.manager.lock(lock(kind, turn), lease).await {
                 Ok(held) => {
-                    if kind == Kind::Contended {
-                        tokio::time::sleep(HOLD).await;
-                    }
+                    hold(kind).await;
                     self.manager.unlock(&held).await;
                     return;
                 }
