@@ -1,6 +1,7 @@
 //! A value to its stored bytes, and back.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use crate::form::Form;
 use crate::format::Format;
 use crate::header;
 use crate::identity::Identity;
+use crate::opened::Opened;
 
 /// How the values of one handle are stored. Cheap to clone.
 ///
@@ -172,12 +174,54 @@ impl Codec {
         identity: &Identity<'_>,
         bytes: &[u8],
     ) -> Result<T, DecodeError> {
+        self.open(identity, bytes)?.read(PhantomData)
+    }
+
+    /// The bytes of a value in this codec's format, without a header: what two values of one type are compared by, whatever encryption would make of
+    /// them. [`seal`](Codec::seal) makes of them what is stored.
+    ///
+    /// # Errors
+    /// If the value cannot be expressed in the format.
+    pub fn plain<T: Serialize + ?Sized>(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::with_capacity(SMALL);
+        match self.is_plain {
+            true => Format::Json.write(value, &mut out)?,
+            false => self.format.write(value, &mut out)?,
+        }
+        Ok(out)
+    }
+
+    /// What is stored of the bytes that [`plain`](Codec::plain) made: as [`encode`](Codec::encode) of their value.
+    ///
+    /// # Errors
+    /// As [`encode`](Codec::encode).
+    pub fn seal(&self, identity: &Identity<'_>, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
+        if self.is_plain {
+            self.check().map_err(EncodeError::codec)?;
+            return Ok(plain.to_vec());
+        }
+        let capacity = header::LEN + Encryption::OVERHEAD + plain.len();
+        self.store(identity, Content::Typed(self.format), capacity, |out| {
+            out.extend_from_slice(plain);
+            Ok(())
+        })
+    }
+
+    /// Stored bytes as they were before they were stored: decrypted and decompressed, and not read yet.
+    ///
+    /// # Errors
+    /// If the bytes are not ours, not this key's, or raw. Never panics, whatever the bytes.
+    pub fn open<'a>(
+        &self,
+        identity: &Identity<'_>,
+        bytes: &'a [u8],
+    ) -> Result<Opened<'a>, DecodeError> {
         if self.is_plain {
             self.check().map_err(DecodeError::Codec)?;
-            return Format::Json.read(bytes);
+            return Ok(Opened::new(Format::Json, Cow::Borrowed(bytes)));
         }
-        match self.open(identity, bytes)? {
-            (Content::Typed(format), value) => format.read(&value),
+        match self.unwrap(identity, bytes)? {
+            (Content::Typed(format), value) => Ok(Opened::new(format, value)),
             (Content::Raw, _) => Err(DecodeError::value("raw bytes stand there")),
         }
     }
@@ -213,7 +257,7 @@ impl Codec {
         if self.is_plain {
             return Err(DecodeError::Codec(PLAIN_BYTES));
         }
-        match self.open(identity, bytes)? {
+        match self.unwrap(identity, bytes)? {
             (Content::Raw, value) => Ok(value),
             (Content::Typed(format), _) => Err(DecodeError::value(format!(
                 "a value in {format:?} stands there, not raw bytes"
@@ -264,7 +308,7 @@ impl Codec {
     }
 
     /// Decrypt, decompress. A plain value is borrowed.
-    fn open<'a>(
+    fn unwrap<'a>(
         &self,
         identity: &Identity<'_>,
         bytes: &'a [u8],

@@ -1,7 +1,7 @@
 //! How a value itself is written.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::DeserializeSeed;
 
 use crate::error::{DecodeError, EncodeError};
 use crate::refusal::Refusal;
@@ -31,12 +31,23 @@ impl Format {
         }
     }
 
-    pub(crate) fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
+    /// What the seed makes of the bytes.
+    pub(crate) fn read<'de, S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+        bytes: &'de [u8],
+    ) -> Result<S::Value, DecodeError> {
         match self {
-            Format::MessagePack => rmp_serde::from_slice(bytes)
+            Format::MessagePack => seed
+                .deserialize(&mut rmp_serde::Deserializer::from_read_ref(bytes))
                 .map_err(|error| DecodeError::value(Refusal::message_pack(&error))),
-            Format::Json => serde_json::from_slice(bytes)
-                .map_err(|error| DecodeError::value(Refusal::json(&error))),
+            Format::Json => {
+                let mut json = serde_json::Deserializer::from_slice(bytes);
+                let value = seed.deserialize(&mut json);
+                value
+                    .and_then(|value| json.end().map(|()| value))
+                    .map_err(|error| DecodeError::value(Refusal::json(&error)))
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod compression;
 mod encryption;
 mod golden;
 mod hostile;
+mod parts;
 mod plain;
 mod secrecy;
 
