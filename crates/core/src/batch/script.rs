@@ -17,8 +17,8 @@ use crate::script::Script;
 
 /// Calls a script that serves many keys at once; concurrent calls share one `EVALSHA`. Cheap to clone.
 ///
-/// The script gets each call's key in `KEYS`, in order; in `ARGV` first the common arguments, once, then each call's own,
-/// in the same order. It answers an array with one entry for each key, which is that call's reply; an error there is
+/// The script gets each call's key in `KEYS`, in order, and with [`call_beside`](ScriptCalls::call_beside) the key beside it next; in `ARGV`
+/// first the common arguments, once, then each call's own, in the same order. It answers an array with one entry for each key, which is that call's reply; an error there is
 /// that call's alone. A script that fails as a whole fails every call of its flight, so it uses `redis.pcall`.
 #[derive(Clone, Debug)]
 pub struct ScriptCalls(Batcher<Calls>);
@@ -56,9 +56,42 @@ impl ScriptCalls {
         key: Key,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Reply, Error> {
-        self.0
-            .call((key, args.into_iter().map(IntoArg::into_arg).collect()))
-            .await
+        let args = args.into_iter().map(IntoArg::into_arg).collect();
+        self.0.call(Call::new(key, None, args)).await
+    }
+
+    /// The same for a key and another one of the same slot. A script is called with one key for each of its calls, or with two for each.
+    ///
+    /// # Errors
+    /// As [`call`](ScriptCalls::call).
+    ///
+    /// # Cancel safety
+    /// As [`call`](ScriptCalls::call).
+    pub async fn call_beside<A: IntoArg>(
+        &self,
+        key: Key,
+        beside: Key,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Reply, Error> {
+        let args = args.into_iter().map(IntoArg::into_arg).collect();
+        self.0.call(Call::new(key, Some(beside), args)).await
+    }
+}
+
+/// What one caller asks.
+struct Call {
+    key: Key,
+    beside: Option<Key>,
+    args: Vec<Bytes>,
+}
+
+impl Call {
+    fn new(key: Key, beside: Option<Key>, args: Vec<Bytes>) -> Self {
+        Call { key, beside, args }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.key).chain(&self.beside)
     }
 }
 
@@ -70,30 +103,27 @@ struct Calls {
 }
 
 impl Flight for Calls {
-    type Request = (Key, Vec<Bytes>);
+    type Request = Call;
     type Response = Reply;
 
-    fn group(&self, (key, _): &(Key, Vec<Bytes>)) -> u16 {
-        self.lane.group(key)
+    fn group(&self, call: &Call) -> u16 {
+        self.lane.group(&call.key)
     }
 
-    fn request_bytes(&self, (key, args): &(Key, Vec<Bytes>)) -> usize {
-        key.as_bytes().len() + args.iter().map(Bytes::len).sum::<usize>()
+    fn request_bytes(&self, call: &Call) -> usize {
+        let keys: usize = call.keys().map(|key| key.as_bytes().len()).sum();
+        keys + call.args.iter().map(Bytes::len).sum::<usize>()
     }
 
     fn response_bytes(&self, reply: &Reply) -> usize {
         reply.bytes()
     }
 
-    async fn fly(
-        &self,
-        calls: Vec<(Key, Vec<Bytes>)>,
-        deadline: Instant,
-    ) -> Vec<Result<Reply, Error>> {
+    async fn fly(&self, calls: Vec<Call>, deadline: Instant) -> Vec<Result<Reply, Error>> {
         if !self.lane.is_cluster() {
             return self.of_slot(&calls, deadline).await;
         }
-        let slots = by_slot(calls.iter().map(|(key, _)| key));
+        let slots = by_slot(calls.iter().map(|call| &call.key));
         let mut calls: Vec<_> = calls.into_iter().map(Some).collect();
         let answers = slots.iter().map(|places| {
             let of_slot: Vec<_> = places
@@ -115,11 +145,7 @@ impl Flight for Calls {
 
 impl Calls {
     /// One command; or, where the keys are on their way elsewhere and not all on one side, one for each.
-    async fn of_slot(
-        &self,
-        calls: &[(Key, Vec<Bytes>)],
-        deadline: Instant,
-    ) -> Vec<Result<Reply, Error>> {
+    async fn of_slot(&self, calls: &[Call], deadline: Instant) -> Vec<Result<Reply, Error>> {
         match self.send(calls, deadline).await {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::TryAgain && !error.may_have_executed() => {
@@ -137,7 +163,7 @@ impl Calls {
     /// Sends calls together; each one's entry of the reply.
     async fn send(
         &self,
-        calls: &[(Key, Vec<Bytes>)],
+        calls: &[Call],
         deadline: Instant,
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
         let eval = self.eval(calls);
@@ -157,16 +183,15 @@ impl Calls {
         }
     }
 
-    fn eval(&self, calls: &[(Key, Vec<Bytes>)]) -> Command {
-        let own: usize = calls.iter().map(|(_, args)| args.len()).sum();
-        let eval = Command::with_capacity("EVALSHA", 2 + calls.len() + self.common.len() + own)
+    fn eval(&self, calls: &[Call]) -> Command {
+        let own: usize = calls.iter().map(|call| call.args.len()).sum();
+        let keys: usize = calls.iter().map(|call| call.keys().count()).sum();
+        let eval = Command::with_capacity("EVALSHA", 2 + keys + self.common.len() + own)
             .arg(self.script.hash())
-            .arg(calls.len());
-        let eval = calls
-            .iter()
-            .fold(eval, |eval, (key, _)| eval.key(key))
-            .args(&self.common);
-        let eval = calls.iter().fold(eval, |eval, (_, args)| eval.args(args));
+            .arg(keys);
+        let eval = calls.iter().flat_map(Call::keys).fold(eval, Command::key);
+        let eval = eval.args(&self.common);
+        let eval = calls.iter().fold(eval, |eval, call| eval.args(&call.args));
         if calls.len() > 1 { eval.batch() } else { eval }
     }
 }

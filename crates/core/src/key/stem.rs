@@ -40,6 +40,33 @@ impl Stem {
     /// Keys of the same value live in one cluster slot, whatever their attribute, so that one script may
     /// touch them together. `attribute` is literal text of the crate that calls, not a run-time value.
     pub fn tagged<P: KeyPart + ?Sized>(&self, value: &P, attribute: Option<&'static str>) -> Key {
+        let (mut writer, at) = self.start_tagged(value);
+        if let Some(attribute) = attribute {
+            writer.text(":");
+            writer.text(attribute);
+        }
+        writer.finish(at)
+    }
+
+    /// The key of one of the things that a value has, `<stem>:{<value>}:<one>`, with `<attribute>:` before the one if given: in the slot of
+    /// [`tagged`](Stem::tagged) keys of that value.
+    pub fn tagged_one<P, Q>(&self, value: &P, attribute: Option<&'static str>, one: &Q) -> Key
+    where
+        P: KeyPart + ?Sized,
+        Q: KeyPart + ?Sized,
+    {
+        let (mut writer, at) = self.start_tagged(value);
+        writer.text(":");
+        if let Some(attribute) = attribute {
+            writer.text(attribute);
+            writer.text(":");
+        }
+        writer.value(one);
+        writer.finish(at)
+    }
+
+    /// A key as far as its tag, and where the values in it begin.
+    fn start_tagged<P: KeyPart + ?Sized>(&self, value: &P) -> (KeyWriter, usize) {
         let mut writer = self.start();
         let at = writer.len();
         let is_tag = self.shards.is_none();
@@ -51,11 +78,7 @@ impl Stem {
             writer.text("}");
         }
         self.shard(&mut writer, at);
-        if let Some(attribute) = attribute {
-            writer.text(":");
-            writer.text(attribute);
-        }
-        writer.finish(at)
+        (writer, at)
     }
 
     /// The part of a raw key behind this stem: what [`FromKeyPart`](super::FromKeyPart) reads.
@@ -144,6 +167,11 @@ mod tests {
         assert_eq!(value.as_bytes(), b"shop:cache:users:{7}");
         assert_eq!(lease.as_bytes(), b"shop:cache:users:{7}:lease");
         assert_eq!(value.slot(), lease.slot());
+        let one = stem.tagged_one(&7, None, "a:b");
+        assert_eq!(one.as_bytes(), b"shop:cache:users:{7}:a%3Ab");
+        let of_a_kind = stem.tagged_one(&7, Some("%seen"), "a");
+        assert_eq!(of_a_kind.as_bytes(), b"shop:cache:users:{7}:%seen:a");
+        assert_eq!(value.slot(), one.slot());
     }
 
     #[test]
