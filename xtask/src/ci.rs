@@ -87,6 +87,7 @@ const NO_FEATURES: &[&str] = &[
     "--package=russet-keyspace",
     "--package=russet-locks",
     "--package=russet-ratelimit",
+    "--package=russet-session",
     "--no-default-features",
     "--",
     "-D",

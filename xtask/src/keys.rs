@@ -14,7 +14,7 @@ const BEGIN: &str = "<!-- keys: `cargo xtask keys` writes what follows -->\n";
 const END: &str = "<!-- keys: end -->\n";
 
 /// The crates whose tests run under the rules of their own user.
-const PROVEN: &[&str] = &["cache", "locks", "ratelimit"];
+const PROVEN: &[&str] = &["cache", "locks", "ratelimit", "session"];
 /// Of a user that lives as long as a test.
 const PASSWORD: &str = "of-this-run";
 

@@ -16,6 +16,7 @@ const OWN: &[&[KeySpec]] = &[
     russet_cache::KEYS,
     russet_ratelimit::KEYS,
     russet_locks::KEYS,
+    russet_session::KEYS,
 ];
 
 #[derive(clap::Args)]

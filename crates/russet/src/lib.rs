@@ -11,3 +11,5 @@ pub use russet_keyspace as keyspace;
 pub use russet_locks as locks;
 #[cfg(feature = "ratelimit")]
 pub use russet_ratelimit as ratelimit;
+#[cfg(feature = "session")]
+pub use russet_session as session;

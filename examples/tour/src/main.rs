@@ -32,6 +32,7 @@ async fn walk(guide: &mut Guide) -> Outcome {
     chapters::outage::walk(guide).await?;
     chapters::limits::walk(guide, &ns, shared.url(), &product).await?;
     chapters::locks::walk(guide, &ns, shared.url(), &product).await?;
+    chapters::sessions::walk(guide, &ns, shared.url(), &product).await?;
     chapters::keyspace::walk(guide, &ns).await?;
     chapters::keys::walk(guide, &ns, &shared).await
 }

@@ -85,7 +85,10 @@ fn access_rules_that_a_server_takes() {
         assert_eq!(server.command(&words).as_str(), Some("OK"), "{line}");
         taken += 1;
     }
-    assert_eq!(taken, 6, "cache, locks, namespace, ratelimit, ops, admin");
+    assert_eq!(
+        taken, 7,
+        "cache, locks, namespace, ratelimit, session, ops, admin"
+    );
     let url = server.url();
     let check = ["keys", "--prefix", "prod:shop", "check", "--url", &url];
     let checks = said(&[&check, &users[..]].concat());

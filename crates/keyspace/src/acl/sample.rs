@@ -28,9 +28,15 @@ pub(super) fn call(command: &str, shape: Shape, key: &str) -> Vec<String> {
             let first_key = usize::try_from(shape.first_key).unwrap_or(0);
             let is_of_channel = command.contains("SUBSCRIBE") || command.ends_with("PUBLISH");
             let key_at = if is_of_channel { 1 } else { first_key };
+            // Commands over two keys have the second one behind the first.
+            let is_of_two = matches!(
+                command,
+                "RENAME" | "RENAMENX" | "COPY" | "SMOVE" | "RPOPLPUSH" | "LMOVE" | "BLMOVE"
+            );
+            let is_key = |at| at == key_at || is_of_two && at == key_at + 1;
             let least = usize::try_from(shape.arity.unsigned_abs()).unwrap_or(0);
             while words.len() < least.max(key_at + 1) {
-                words.push(if words.len() == key_at { key } else { "1" });
+                words.push(if is_key(words.len()) { key } else { "1" });
             }
         }
     }
@@ -56,6 +62,8 @@ mod tests {
         assert_eq!(said("SUBSCRIBE", -2, 0), "SUBSCRIBE k");
         assert_eq!(said("UNSUBSCRIBE", -1, 0), "UNSUBSCRIBE k");
         assert_eq!(said("BITOP", -4, 2), "BITOP 1 k 1");
+        assert_eq!(said("RENAME", 3, 1), "RENAME k k");
+        assert_eq!(said("LMOVE", 5, 1), "LMOVE k k 1 1");
         assert_eq!(said("EVALSHA", -3, 0), "EVALSHA x 1 k");
     }
 }

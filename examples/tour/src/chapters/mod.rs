@@ -9,6 +9,7 @@ pub(crate) mod keyspace;
 pub(crate) mod limits;
 pub(crate) mod locks;
 pub(crate) mod outage;
+pub(crate) mod sessions;
 pub(crate) mod source;
 pub(crate) mod user;
 pub(crate) mod values;

@@ -1,0 +1,99 @@
+//! What is to be written.
+
+use russet_core::Bytes;
+use sha1::{Digest as _, Sha1};
+
+use crate::error::SessionError;
+use crate::fields::{Plain, Shape, Stored};
+
+/// Changes of a session's fields, as `commit.lua` is told of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    /// What fields must hold.
+    checks: Vec<(String, Option<Bytes>)>,
+    /// What they shall hold; nothing where they go.
+    pub(crate) sets: Vec<(String, Option<Bytes>)>,
+    pub(crate) adds: Vec<(String, i64)>,
+}
+
+impl Changes {
+    /// From what a session's data was to what it is now; each field that changed must still hold what it did.
+    pub(crate) fn between(
+        before: &Plain,
+        after: &Plain,
+        stored: &Stored,
+        (shape, id): (&Shape, &[u8; 16]),
+    ) -> Result<Self, SessionError> {
+        let mut changes = Changes::default();
+        let changed = after
+            .iter()
+            .filter(|(field, plain)| before.get(*field) != Some(*plain))
+            .map(|(field, plain)| (field, Some(plain)));
+        let removed = before.keys().filter(|field| !after.contains_key(*field));
+        for (field, plain) in changed.chain(removed.map(|field| (field, None))) {
+            let sealed = plain
+                .map(|plain| shape.seal(id, field, plain))
+                .transpose()?;
+            changes.set(field, sealed);
+            let held = stored.get(field.as_bytes()).cloned();
+            changes.checks.push((field.clone(), held));
+        }
+        Ok(changes)
+    }
+
+    pub(crate) fn set(&mut self, field: &str, sealed: Option<Vec<u8>>) {
+        self.sets.push((field.to_owned(), sealed.map(Bytes::from)));
+    }
+
+    /// Writes whatever others have written.
+    pub(crate) fn unchecked(mut self) -> Self {
+        self.checks.clear();
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sets.is_empty() && self.adds.is_empty()
+    }
+
+    /// Fields as they are when all of it was written, but for what was incremented.
+    pub(crate) fn apply(&self, stored: &mut Stored) {
+        for (field, value) in &self.sets {
+            let field = Bytes::copy_from_slice(field.as_bytes());
+            match value {
+                Some(value) => drop(stored.insert(field, value.clone())),
+                None => drop(stored.remove(&field)),
+            }
+        }
+    }
+
+    pub(crate) fn args(&self) -> impl Iterator<Item = Bytes> {
+        let checks = self.checks.iter().map(|(field, held)| {
+            let sha = held.as_deref().map_or_else(Bytes::new, sha1_hex);
+            ("c", field, sha)
+        });
+        let sets = self.sets.iter().map(|(field, value)| match value {
+            Some(value) => ("s", field, value.clone()),
+            None => ("d", field, Bytes::new()),
+        });
+        let adds = self
+            .adds
+            .iter()
+            .map(|(field, by)| ("i", field, by.to_string().into()));
+        checks
+            .chain(sets)
+            .chain(adds)
+            .flat_map(|(what, field, value)| {
+                [what.into(), Bytes::copy_from_slice(field.as_bytes()), value]
+            })
+    }
+}
+
+/// As `redis.sha1hex` has it: that two values are one, and no secret.
+fn sha1_hex(bytes: &[u8]) -> Bytes {
+    use std::fmt::Write as _;
+    let mut hex = String::with_capacity(40);
+    for byte in Sha1::digest(bytes) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.into()
+}

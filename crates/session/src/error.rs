@@ -1,0 +1,98 @@
+//! Why a session could not be read or written.
+
+use std::fmt;
+
+use russet_core::{BuildError, Error, ErrorKind};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a session could not be read or written. That there is none (any more) is no error: it is a value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// Others have changed the same fields each time that the change was made again.
+    Conflict {
+        /// How often it was made.
+        tries: u32,
+    },
+    /// Its data would be more than a session may have.
+    TooLarge {
+        /// In bytes.
+        size: usize,
+        /// In bytes.
+        most: usize,
+    },
+    /// The data is not of the wanted type, or cannot be stored: it must be a struct or a map whose keys are text.
+    Data(Source),
+    /// Redis could not be asked, or refused.
+    Redis(Error),
+}
+
+impl SessionError {
+    pub(crate) fn data(source: impl Into<Source>) -> Self {
+        SessionError::Data(source.into())
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            SessionError::Conflict { .. } => true,
+            SessionError::Redis(error) => error.is_retryable(),
+            SessionError::TooLarge { .. } | SessionError::Data(_) => false,
+        }
+    }
+
+    /// Whether it may have been done all the same.
+    pub fn may_have_executed(&self) -> bool {
+        matches!(self, SessionError::Redis(error) if error.may_have_executed())
+    }
+
+    /// What Redis' error is, if it is one.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            SessionError::Redis(error) => Some(error.kind()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionError::Conflict { tries } => write!(
+                f,
+                "the session was changed by others each of {tries} times; change fewer fields at once, or count by `increment`"
+            ),
+            SessionError::TooLarge { size, most } => write!(
+                f,
+                "the session's data would be {size} bytes, and {most} are allowed; keep what is large elsewhere, or raise `max_size`"
+            ),
+            SessionError::Data(_) => f.write_str(
+                "the session's data is not of the wanted type, or cannot be stored; it must be a struct or a map whose keys are text",
+            ),
+            SessionError::Redis(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SessionError::Redis(error) => Some(error),
+            SessionError::Data(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        SessionError::Redis(error)
+    }
+}
+
+impl From<BuildError> for SessionError {
+    fn from(error: BuildError) -> Self {
+        SessionError::Redis(error.into())
+    }
+}

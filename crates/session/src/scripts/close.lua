@@ -1,0 +1,21 @@
+-- Ends a session, and tells what it held: the first half of a login where its user's sessions are on another server.
+-- KEYS     the session, the index that it is in, that of its refresh tokens
+-- ARGV     its digest
+-- REPLY    all its fields and until when it was valid; or 0, or a digest, as `load.lua`
+-- COST     O(fields)
+-- COMMANDS: HGETALL, ZREM, UNLINK
+local key, index = KEYS[1], KEYS[2]
+local till = valid(index, ARGV[1])
+local all = till and call('HGETALL', key) or {}
+if #all == 0 then
+    return gone(key)
+end
+call('ZREM', index, ARGV[1])
+call('UNLINK', key)
+for at = 1, #all, 2 do
+    if all[at] == '' then
+        end_families(KEYS[3], { [sub(all[at + 1], 35, 50)] = true })
+    end
+end
+all[#all + 1] = decimal(till)
+return all

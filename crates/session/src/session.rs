@@ -1,0 +1,336 @@
+//! A session that was loaded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::change::Changes;
+use crate::device::Device;
+use crate::error::SessionError;
+use crate::keys::Place;
+use crate::listed::SessionId;
+use crate::token::{Digest, Token};
+use crate::way::{Committed, Way};
+use crate::wire::{About, Record, time, unreadable};
+use crate::write::{Write, Written};
+
+/// How often a change is made again that others were faster than.
+const TRIES: u32 = 16;
+
+/// A session as it was when it was loaded, or last written by this handle. `Debug` shows nothing of its data.
+pub struct Session<T> {
+    pub(crate) way: Arc<Way>,
+    pub(crate) place: Place,
+    pub(crate) record: Record,
+    token: Token,
+    /// What Redis knows of that token; where the session is has changed if another one was made since.
+    shown: Digest,
+    about: About,
+    data: T,
+}
+
+impl<T: Serialize + DeserializeOwned> Session<T> {
+    pub(crate) fn new(
+        way: Arc<Way>,
+        place: Place,
+        (token, shown): (Token, Digest),
+        record: Record,
+    ) -> Result<Self, SessionError> {
+        let about = way.shape.open_whole(&record.head.id, &record.head.about)?;
+        let data = way.shape.read(&record.head.id, &record.stored)?;
+        Ok(Session {
+            way,
+            place,
+            record,
+            token,
+            shown,
+            about,
+            data,
+        })
+    }
+
+    /// Takes over what Redis holds now.
+    pub(crate) fn hold(&mut self, record: Record) -> Result<(), SessionError> {
+        self.data = self.way.shape.read(&record.head.id, &record.stored)?;
+        self.record = record;
+        Ok(())
+    }
+
+    /// Changes the data, and writes the fields that are different then. Others' changes of other fields stay; where they have changed the same fields, the
+    /// session is read again and the change made on that, up to 16 times: nobody's change is lost. One round trip without conflict, one more for each.
+    ///
+    /// Nothing if there is no such session any more: it is not made anew, and the handle keeps its data as it was.
+    ///
+    /// # Errors
+    /// [`SessionError::Conflict`]; [`SessionError::TooLarge`] and [`SessionError::Data`], before anything is written; [`SessionError::Redis`]: the change may have
+    /// been [made all the same](SessionError::may_have_executed).
+    ///
+    /// # Cancel safety
+    /// A dropped call may still write.
+    pub async fn update<R>(
+        &mut self,
+        mut change: impl FnMut(&mut T) -> R,
+    ) -> Result<Option<R>, SessionError> {
+        for _ in 0..TRIES {
+            let (changes, data, made) = self.changed(&mut change)?;
+            if let Some(told) = self.commit(changes, data).await? {
+                return Ok(told.is_done().then_some(made));
+            }
+        }
+        Err(SessionError::Conflict { tries: TRIES })
+    }
+
+    /// The same, but whoever writes last wins: fields that others have changed as well become what they are here.
+    ///
+    /// # Errors
+    /// As [`update`](Session::update), but for [`SessionError::Conflict`].
+    ///
+    /// # Cancel safety
+    /// As [`update`](Session::update).
+    pub async fn overwrite<R>(
+        &mut self,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, SessionError> {
+        let (changes, data, made) = self.changed(change)?;
+        let told = self.commit(changes.unchecked(), data).await?;
+        Ok(told.is_some_and(Written::is_done).then_some(made))
+    }
+
+    /// What a change would write, the data with it, and what it returned.
+    fn changed<R>(
+        &self,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<(Changes, T, R), SessionError> {
+        let (shape, id) = (&self.way.shape, &self.record.head.id);
+        // What it was is read anew: the data of this handle stays as it is until it was written.
+        let mut data = shape.read::<T>(id, &self.record.stored)?;
+        let before = shape.plain(&data)?;
+        let made = change(&mut data);
+        let after = shape.plain(&data)?;
+        let changes = Changes::between(&before, &after, &self.record.stored, (shape, id))?;
+        Ok((changes, data, made))
+    }
+
+    /// Writes; nothing if others were faster, and then their data is held.
+    async fn commit(&mut self, changes: Changes, data: T) -> Result<Option<Written>, SessionError> {
+        if changes.is_empty() {
+            return Ok(Some(Written::Done));
+        }
+        let mut stored = self.record.stored.clone();
+        changes.apply(&mut stored);
+        self.way.check_size(&stored)?;
+        match self.way.commit(&mut self.place, None, &changes).await? {
+            None => Ok(Some(Written::Gone)),
+            Some(Committed::Differs(record)) => {
+                self.hold(record)?;
+                Ok(None)
+            }
+            Some(Committed::Done(writes, _)) => {
+                self.record.stored = stored;
+                self.record.head.writes = writes;
+                self.data = data;
+                Ok(Some(Written::Done))
+            }
+        }
+    }
+
+    /// Fields that are to be written by their names, whatever the other data is.
+    pub fn write(&mut self) -> Write<'_, T> {
+        Write::new(self)
+    }
+
+    /// Sets one field: [`write`](Session::write) of it alone.
+    ///
+    /// # Errors
+    /// As [`Write::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Write::send`].
+    pub async fn set<V: Serialize + ?Sized>(
+        &mut self,
+        field: &str,
+        value: &V,
+    ) -> Result<Written, SessionError> {
+        self.write().set(field, value).send().await
+    }
+
+    /// Removes one field, without which the data must still be a `T`.
+    ///
+    /// # Errors
+    /// As [`Write::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Write::send`].
+    pub async fn remove(&mut self, field: &str) -> Result<Written, SessionError> {
+        self.write().remove(field).send().await
+    }
+
+    /// Adds to a counter.
+    ///
+    /// # Errors
+    /// As [`Write::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Write::send`].
+    pub async fn increment(&mut self, field: &str, by: i64) -> Result<Written, SessionError> {
+        self.write().increment(field, by).send().await
+    }
+
+    /// Makes it valid for the idle time from now on, or until its absolute limit. Loading it does the same, now and then. One round trip.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still extend it.
+    pub async fn extend(&mut self) -> Result<Written, SessionError> {
+        self.extend_by(self.way.idle).await
+    }
+
+    /// The same for so long; never shorter than it is.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still extend it.
+    pub async fn extend_by(&mut self, by: Duration) -> Result<Written, SessionError> {
+        match self.way.extend(&mut self.place, by).await? {
+            Some(till) => {
+                self.record.till = till;
+                Ok(Written::Done)
+            }
+            None => Ok(Written::Gone),
+        }
+    }
+
+    /// Gives it another token, as is due when somebody's rights change: [`token`](Session::token) is the new one then. The old one leads to the session for a
+    /// [grace](crate::Builder::rotation_grace), for requests that are under way with it; [`Written::Stale`] if it was such an old one, and nothing was
+    /// done. One round trip.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still be done, and then the new token is lost with it: the old one is good for the grace only.
+    pub async fn rotate(&mut self) -> Result<Written, SessionError> {
+        // Whoever has the newer token would lose it.
+        if self.place.digest != self.shown {
+            return Ok(Written::Stale);
+        }
+        let (token, digest) = Token::new(self.place.tag)?;
+        if self.way.rotate(&mut self.place, digest).await? {
+            self.token = token;
+            self.shown = self.place.digest.clone();
+            return Ok(Written::Done);
+        }
+        Ok(match self.place.digest == self.shown {
+            true => Written::Gone,
+            false => Written::Stale,
+        })
+    }
+
+    /// Makes it that of a user, as is due when somebody has logged in: with the data that it has, a new token and a new lifetime. The old token leads nowhere from then on,
+    /// so that nobody who had planted it is logged in. One round trip; on a cluster two, and a process that is killed between them loses the data.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still be done, and then the session is lost with its new token.
+    pub async fn login(&mut self, user: &str, device: Device) -> Result<Written, SessionError> {
+        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let (token, digest) = Token::new(tag)?;
+        let (place, id) = (Place { tag, digest }, self.record.head.id);
+        let user = Some(user.to_owned());
+        let about = self.way.shape.seal_whole(&id, &About { user, device })?;
+        match self.way.login(&mut self.place, place, id, &about).await? {
+            None => Ok(Written::Gone),
+            Some(record) => {
+                self.token = token;
+                self.shown = self.place.digest.clone();
+                self.about = self
+                    .way
+                    .shape
+                    .open_whole(&record.head.id, &record.head.about)?;
+                self.hold(record)?;
+                Ok(Written::Done)
+            }
+        }
+    }
+
+    /// Ends it, as a logout does: no write that is under way brings it back. Whether it was there. One round trip.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still end it.
+    pub async fn delete(mut self) -> Result<bool, SessionError> {
+        Ok(self.way.delete(&mut self.place).await?)
+    }
+}
+
+impl<T> Session<T> {
+    /// The data.
+    pub fn data(&self) -> &T {
+        &self.data
+    }
+
+    /// The token that was shown, or the one that was made since.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Whose it is; nobody's yet, if it is anonymous.
+    pub fn user(&self) -> Option<&str> {
+        self.about.user.as_deref()
+    }
+
+    /// From where they logged in.
+    pub fn device(&self) -> &Device {
+        &self.about.device
+    }
+
+    /// What it is called in the list of its user's sessions; another one after each rotation.
+    pub fn id(&self) -> SessionId {
+        SessionId(self.place.digest.clone())
+    }
+
+    /// How often it was written.
+    pub fn version(&self) -> u64 {
+        self.record.head.writes
+    }
+
+    /// When it was created, by the server's clock, as all times of it.
+    pub fn created(&self) -> SystemTime {
+        time(self.record.head.created)
+    }
+
+    /// When it was used, to within a tenth of the idle time.
+    pub fn last_seen(&self) -> SystemTime {
+        time(self.record.head.seen)
+    }
+
+    /// Until when it is valid unless it is used.
+    pub fn expires(&self) -> SystemTime {
+        time(self.record.till)
+    }
+
+    /// Until when it can be valid.
+    pub fn absolute(&self) -> SystemTime {
+        time(self.record.head.most)
+    }
+}
+
+impl<T> fmt::Debug for Session<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("fields", &self.record.stored.len())
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,326 @@
+//! The handle.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russet_core::{Bytes, Error, Namespace, Policy};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::builder::Builder;
+use crate::device::Device;
+use crate::error::SessionError;
+use crate::fields::Stored;
+use crate::keys::{LIST, Place, REVOKE_ALL, families, index};
+use crate::listed::{Listed, SessionId};
+use crate::outage::{OnOutage, is_outage};
+use crate::secrets::Secrets;
+use crate::session::Session;
+use crate::token::{Digest, Tag, Token, random};
+use crate::way::{MOST_AT_ONCE, Way};
+use crate::wire::{About, Head, number, time, unreadable};
+use crate::write::Written;
+
+/// Sessions whose data is a `T`. Cheap to clone.
+pub struct Sessions<T> {
+    pub(crate) way: Arc<Way>,
+    pub(crate) data: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> Sessions<T> {
+    /// Sessions of this name, unique among those of the namespace.
+    pub fn builder(ns: &Namespace, name: &str, secrets: &Secrets) -> Builder<T> {
+        Builder::new(ns, name, secrets)
+    }
+
+    /// Creates a session of a user, whose token is to be handed to them. Where a user may have [so many](Builder::max_sessions), the ones that were used least recently
+    /// end. One round trip; one more if any ended.
+    ///
+    /// # Errors
+    /// [`SessionError::TooLarge`], [`SessionError::Data`], [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still create it; nobody has its token then, and it ends by itself.
+    pub async fn create(&self, user: &str, data: T) -> Result<Session<T>, SessionError> {
+        self.create_on(user, data, Device::unknown()).await
+    }
+
+    /// The same, and from where they logged in.
+    ///
+    /// # Errors
+    /// As [`create`](Sessions::create).
+    ///
+    /// # Cancel safety
+    /// As [`create`](Sessions::create).
+    pub async fn create_on(
+        &self,
+        user: &str,
+        data: T,
+        device: Device,
+    ) -> Result<Session<T>, SessionError> {
+        self.create_as(user, data, device, random()?).await
+    }
+
+    /// The same, of the login of this number.
+    pub(crate) async fn create_as(
+        &self,
+        user: &str,
+        data: T,
+        device: Device,
+        id: [u8; 16],
+    ) -> Result<Session<T>, SessionError> {
+        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let user = Some(user.to_owned());
+        self.make(tag, id, About { user, device }, &data).await
+    }
+
+    /// Creates a session of nobody yet. One round trip.
+    ///
+    /// # Errors
+    /// As [`create`](Sessions::create).
+    ///
+    /// # Cancel safety
+    /// As [`create`](Sessions::create).
+    pub async fn create_anonymous(&self, data: T) -> Result<Session<T>, SessionError> {
+        self.make(Tag::random()?, random()?, About::default(), &data)
+            .await
+    }
+
+    async fn make(
+        &self,
+        tag: Tag,
+        id: [u8; 16],
+        about: About,
+        data: &T,
+    ) -> Result<Session<T>, SessionError> {
+        let shape = &self.way.shape;
+        let (token, digest) = Token::new(tag)?;
+        let place = Place { tag, digest };
+        let mut stored = Stored::new();
+        for (field, plain) in shape.plain(data)? {
+            let sealed = shape.seal(&id, &field, &plain)?;
+            stored.insert(field.into(), sealed.into());
+        }
+        self.way.check_size(&stored)?;
+        let about = shape.seal_whole(&id, &about)?;
+        let record = self.way.create(&place, id, &about, stored).await?;
+        let shown = (token, place.digest.clone());
+        Session::new(self.way.clone(), place, shown, record)
+    }
+
+    /// The session of a token; nothing if there is none (any more), whatever the text is. It lasts longer by that, written down at most each tenth of the idle time.
+    /// One round trip, which concurrent loads share; one more in the grace after a rotation.
+    ///
+    /// # Errors
+    /// [`SessionError::Data`] if what is stored is not a `T`; [`SessionError::Redis`], unless an outage [means nobody](OnOutage::Anonymous).
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn load(&self, token: &str) -> Result<Option<Session<T>>, SessionError> {
+        let Some((tag, digest)) = Token::read(token) else {
+            return Ok(None);
+        };
+        let shown = (Token::shown(token), digest.clone());
+        let mut place = Place { tag, digest };
+        let found = match self.way.load(&mut place).await {
+            Err(error) if self.way.on_outage == OnOutage::Anonymous && is_outage(&error) => None,
+            found => found?,
+        };
+        let session = found.map(|record| Session::new(self.way.clone(), place, shown, record));
+        session.transpose()
+    }
+
+    /// Loads a session and changes its data: [`load`](Sessions::load) and [`Session::update`], two round trips. Nothing if there is none.
+    ///
+    /// # Errors
+    /// As those.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still write.
+    pub async fn update<R>(
+        &self,
+        token: &str,
+        change: impl FnMut(&mut T) -> R,
+    ) -> Result<Option<R>, SessionError> {
+        match self.load(token).await? {
+            Some(mut session) => session.update(change).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a session valid for the idle time from now on: [`Session::extend`] without loading it. One round trip.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still extend it.
+    pub async fn extend(&self, token: &str) -> Result<Written, SessionError> {
+        self.extend_by(token, self.way.idle).await
+    }
+
+    /// The same for so long, within the absolute limit; never shorter than it is.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still extend it.
+    pub async fn extend_by(&self, token: &str, by: Duration) -> Result<Written, SessionError> {
+        let Some((tag, digest)) = Token::read(token) else {
+            return Ok(Written::Gone);
+        };
+        let till = self.way.extend(&mut Place { tag, digest }, by).await?;
+        Ok(till.map_or(Written::Gone, |_| Written::Done))
+    }
+
+    /// Ends a session, as a logout does: no write that is under way brings it back. Whether it was there. One round trip.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still end it.
+    pub async fn delete(&self, token: &str) -> Result<bool, SessionError> {
+        match Token::read(token) {
+            Some((tag, digest)) => Ok(self.way.delete(&mut Place { tag, digest }).await?),
+            None => Ok(false),
+        }
+    }
+
+    /// The valid sessions of a user, the one that was used last first: 1,000 at most. Two round trips for each key in the [ring](Secrets).
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`]; [`SessionError::Data`] if something else stands where they are.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    pub async fn list(&self, user: &str) -> Result<Vec<Listed>, SessionError> {
+        let mut all = Vec::new();
+        for tag in self.way.secrets.tags(user) {
+            let valid = self.valid(tag).await?;
+            for chunk in valid.chunks(MOST_AT_ONCE) {
+                let places: Vec<Place> = chunk.iter().map(|(place, _)| place.clone()).collect();
+                let heads = self.way.look(&places).await?;
+                for ((place, till), head) in chunk.iter().zip(heads) {
+                    // It may have ended since.
+                    if let Some(head) = head {
+                        all.push(self.listed(place, *till, &head)?);
+                    }
+                }
+            }
+        }
+        all.sort_by_key(|listed| std::cmp::Reverse(listed.last_seen));
+        Ok(all)
+    }
+
+    fn listed(&self, place: &Place, till: u64, head: &Bytes) -> Result<Listed, SessionError> {
+        let (head, shape) = (Head::read(head)?, &self.way.shape);
+        Ok(Listed {
+            id: SessionId(place.digest.clone()),
+            device: shape.open_whole::<About>(&head.id, &head.about)?.device,
+            created: time(head.created),
+            last_seen: time(head.seen),
+            expires: time(till),
+        })
+    }
+
+    /// Where a tag's valid sessions are, and until when.
+    async fn valid(&self, tag: Tag) -> Result<Vec<(Place, u64)>, Error> {
+        let key = index(&self.way.stem, tag);
+        let none: [&str; 0] = [];
+        let asked = self
+            .way
+            .lane
+            .script::<Vec<Bytes>>(&LIST, [&key], none, Policy::Idempotent);
+        let told = Box::pin(asked).await?;
+        let pairs = told.get(1..).unwrap_or_default().as_chunks::<2>().0;
+        let place = |[digest, till]: &[Bytes; 2]| {
+            let digest = Digest::told(digest).ok_or_else(unreadable)?;
+            Ok((Place { tag, digest }, number(till)?))
+        };
+        pairs.iter().map(place).collect()
+    }
+
+    /// Ends one session of a user's list. Whether it was there. One round trip for each key in the ring.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still end it.
+    pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, SessionError> {
+        let mut was = false;
+        for tag in self.way.secrets.tags(user) {
+            let digest = id.0.clone();
+            was |= self.way.delete(&mut Place { tag, digest }).await?;
+        }
+        Ok(was)
+    }
+
+    /// Ends all sessions of a user but this one, and all refresh tokens but those of its login; how many sessions. As [`revoke_all`](Sessions::revoke_all).
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still end them.
+    pub async fn revoke_others(&self, session: &Session<T>) -> Result<usize, SessionError> {
+        let stays = &session.place;
+        match session.user() {
+            Some(user) => Ok(self
+                .end(user, Some((stays, &session.record.head.id)))
+                .await?),
+            // It is the only one of its tag.
+            None => Ok(0),
+        }
+    }
+
+    /// Ends all sessions of a user and their refresh tokens at once; how many sessions. They are invalid when one script has run for each key in the ring, whatever is under way; their keys are removed
+    /// behind that, or end by themselves.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still end them.
+    pub async fn revoke_all(&self, user: &str) -> Result<usize, SessionError> {
+        Ok(self.end(user, None).await?)
+    }
+
+    async fn end(&self, user: &str, stays: Option<(&Place, &[u8; 16])>) -> Result<usize, Error> {
+        let mut count = 0;
+        for tag in self.way.secrets.tags(user) {
+            let keys = [index(&self.way.stem, tag), families(&self.way.stem, tag)];
+            let stays = stays.filter(|(place, _)| place.tag == tag);
+            let args = match stays {
+                Some((place, id)) => [place.digest.as_str().as_bytes(), id],
+                None => [&b""[..], b""],
+            };
+            let args = args.map(Bytes::copy_from_slice);
+            let lane = &self.way.lane;
+            let asked = lane.script::<Vec<Bytes>>(&REVOKE_ALL, &keys, args, Policy::Idempotent);
+            let ended = Box::pin(asked).await?;
+            count += ended.len();
+            self.way.clean(tag, &ended).await;
+        }
+        Ok(count)
+    }
+}
+
+impl<T> Clone for Sessions<T> {
+    fn clone(&self) -> Self {
+        Sessions {
+            way: self.way.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sessions<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sessions({})", self.way.stem.as_str())
+    }
+}

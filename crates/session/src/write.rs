@@ -1,0 +1,141 @@
+//! Writing single fields.
+
+use russet_core::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::change::Changes;
+use crate::error::SessionError;
+use crate::session::Session;
+use crate::way::Committed;
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a session that is gone has not been written"]
+#[non_exhaustive]
+pub enum Written {
+    /// It was written.
+    Done,
+    /// There is no such session any more; it was not written, and not made anew.
+    Gone,
+    /// Others have written it since the [version](Write::expect_version) that was expected; it was not written. The session holds now what they wrote.
+    Stale,
+}
+
+impl Written {
+    /// Whether it was written.
+    pub fn is_done(self) -> bool {
+        self == Written::Done
+    }
+}
+
+/// Fields that are about to be written, in one script and one round trip: [`Session::write`]. They are written whatever others have written to them, unless a
+/// version is expected.
+#[derive(Debug)]
+#[must_use = "nothing is written until `send`"]
+pub struct Write<'s, T> {
+    session: &'s mut Session<T>,
+    changes: Changes,
+    expected: Option<u64>,
+    refused: Option<SessionError>,
+}
+
+impl<'s, T: Serialize + DeserializeOwned> Write<'s, T> {
+    pub(crate) fn new(session: &'s mut Session<T>) -> Self {
+        Write {
+            session,
+            changes: Changes::default(),
+            expected: None,
+            refused: None,
+        }
+    }
+
+    /// Sets a field, as it is named where the data is serialised.
+    pub fn set<V: Serialize + ?Sized>(mut self, field: &str, value: &V) -> Self {
+        let shape = &self.session.way.shape;
+        let sealed = shape
+            .plain_field(field, value)
+            .map_err(SessionError::data)
+            .and_then(|plain| shape.seal(&self.session.record.head.id, field, &plain));
+        match sealed {
+            Ok(sealed) => self.changes.set(field, Some(sealed)),
+            Err(error) => self.refused = self.refused.or(Some(error)),
+        }
+        self
+    }
+
+    /// Removes a field.
+    pub fn remove(mut self, field: &str) -> Self {
+        if field.is_empty() {
+            self.refused = Some(SessionError::data("a field of a session has a name"));
+        }
+        self.changes.set(field, None);
+        self
+    }
+
+    /// Adds to a field that is a [counter](crate::Builder::counters), from 0 if it is not there. It stays between `i64::MIN` and `i64::MAX`: a step beyond is refused.
+    pub fn increment(mut self, field: &str, by: i64) -> Self {
+        if !self.session.way.shape.is_counter(field) {
+            self.refused = Some(SessionError::data(format!(
+                "the field `{field}` is no counter; name it in the builder's `counters`"
+            )));
+        }
+        self.changes.adds.push((field.to_owned(), by));
+        self
+    }
+
+    /// Writes only if nobody else has since the session was of this [version](Session::version).
+    pub fn expect_version(mut self, version: u64) -> Self {
+        self.expected = Some(version);
+        self
+    }
+
+    /// Writes, and makes the session's data what it is then, as far as this handle knows what others wrote.
+    ///
+    /// # Errors
+    /// [`SessionError::Data`] if the data would not be a `T` any more, or is refused above; [`SessionError::TooLarge`]: nothing was sent then.
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// A dropped call may still write.
+    pub async fn send(self) -> Result<Written, SessionError> {
+        let Write {
+            session,
+            changes,
+            expected,
+            refused,
+        } = self;
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let mut stored = session.record.stored.clone();
+        changes.apply(&mut stored);
+        session.way.check_size(&stored)?;
+        // What it would be if it were not incremented is of the same type.
+        session
+            .way
+            .shape
+            .read::<T>(&session.record.head.id, &stored)?;
+        let told = session
+            .way
+            .commit(&mut session.place, expected, &changes)
+            .await?;
+        match told {
+            None => Ok(Written::Gone),
+            Some(Committed::Differs(record)) => {
+                session.hold(record)?;
+                Ok(Written::Stale)
+            }
+            Some(Committed::Done(writes, sums)) => {
+                for ((field, _), sum) in changes.adds.iter().zip(sums) {
+                    stored.insert(Bytes::copy_from_slice(field.as_bytes()), sum);
+                }
+                let mut record = session.record.clone();
+                record.stored = stored;
+                record.head.writes = writes;
+                session.hold(record)?;
+                Ok(Written::Done)
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Sessions against real servers.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod data;
+mod faults;
+mod life;
+mod races;
+mod refresh;
+mod users;
+
+use std::time::Duration;
+
+use russet_session::{Builder, Namespace, Redis, Secrets, Sessions};
+use russet_testkit::{Server, Shared};
+use serde::{Deserialize, Serialize};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a service keeps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Profile {
+    user: String,
+    role: String,
+    visits: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    theme: Option<String>,
+}
+
+fn profile(user: &str) -> Profile {
+    Profile {
+        user: user.to_owned(),
+        role: "reader".to_owned(),
+        ..Profile::default()
+    }
+}
+
+fn secrets() -> Secrets {
+    Secrets::new([7; 32])
+}
+
+/// A namespace of this test's own on the shared server.
+async fn namespace() -> Namespace {
+    let shared = Shared::get();
+    let redis = Redis::connect(shared.url()).await.expect("it answers");
+    redis
+        .namespace(shared.namespace())
+        .expect("testkit makes valid names")
+}
+
+/// A namespace on a server of the test's own.
+async fn on(server: &Server) -> Namespace {
+    let redis = Redis::connect(&server.url()).await.expect("it answers");
+    redis.namespace("shop").expect("a valid name")
+}
+
+/// Sessions whose commands have time, however busy this machine is.
+fn patient(ns: &Namespace) -> Builder<Profile> {
+    Sessions::builder(ns, "web", &secrets()).deadline(10 * SECOND)
+}
+
+/// Sessions of this test's own.
+async fn sessions() -> Sessions<Profile> {
+    patient(&namespace().await).build().unwrap()
+}
+
+/// Until a condition holds; it is asked again and again, for a while.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < 20 * SECOND, "never: {what}");
+        tokio::task::yield_now().await;
+    }
+}
