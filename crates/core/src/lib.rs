@@ -10,6 +10,7 @@ pub mod docs {
     pub mod cancel_safety {}
 }
 
+mod ack;
 mod batch;
 mod builder;
 mod call;
@@ -21,6 +22,7 @@ mod discovery;
 mod driver;
 mod error;
 mod event;
+mod eviction;
 mod key;
 mod lane;
 mod namespace;
@@ -38,6 +40,7 @@ mod telemetry;
 mod topology;
 mod upkeep;
 
+pub use ack::{Ack, Acked, Acks};
 pub use batch::{Batcher, Beside, Bounds, Flight, Getter, ScriptCalls};
 pub use builder::Builder;
 pub use bytes::Bytes;
@@ -46,6 +49,7 @@ pub use concern::Concern;
 pub use declared::Declared;
 pub use error::{BuildError, BuildErrorKind, Error, ErrorKind};
 pub use event::{Event, Events};
+pub use eviction::Eviction;
 pub use key::{
     Deprecated, FromKeyPart, Key, KeyPart, KeySpec, KeyTtl, KeyType, KeyWriter, MAX_NAME_LEN,
     MAX_PART_LEN, PartShape, PartSpec, PartWriter, Prefix, SLOTS, Stem, Tier, part, slot,

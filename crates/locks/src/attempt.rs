@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russet_core::{Bytes, Error, ErrorKind, Key, Policy, Reply};
+use russet_core::{Bytes, Error, ErrorKind, Key, Policy, Reply, Script};
 
-use crate::ack::Call;
 use crate::claim::Claim;
 use crate::clock::{Moment, micros};
 use crate::error::LockError;
@@ -136,7 +135,7 @@ impl<'l> Attempt<'l> {
         }
         let script = crate::keys::waiting(self.claim.want);
         if self.lock.acks() {
-            return self.ask_others((script, keys, args), within).await;
+            return self.ask_others(script, &keys, args, within).await;
         }
         let lane = self.lock.inner.lane.clone().deadline(within);
         let asked = lane.script(script, keys.all(), args, Policy::Idempotent);
@@ -144,16 +143,22 @@ impl<'l> Attempt<'l> {
     }
 
     /// The same where others must have it as well.
-    async fn ask_others(&self, call: Call, within: Duration) -> Result<Taken, Error> {
+    async fn ask_others(
+        &self,
+        script: &'static Script,
+        keys: &LockKeys,
+        args: Vec<Bytes>,
+        within: Duration,
+    ) -> Result<Taken, Error> {
         let (inner, ack) = (&self.lock.inner, self.lock.ack);
-        let asked = inner.acks.script(&inner.server, call, ack);
-        let over = within.saturating_add(ack.timeout());
-        let asked = tokio::time::timeout(over, Box::pin(asked)).await;
-        asked.unwrap_or_else(|_| {
-            Err(Error::deadline(
-                "the connection on which locks are confirmed is busy",
-            ))
-        })
+        let is_granted = |reply: &Reply| matches!(Taken::read(reply, 0), Ok(Taken::Granted(..)));
+        let asked = inner
+            .acks
+            .script((ack, within), script, keys.all(), args, is_granted);
+        match asked.await? {
+            (_, Some(acked)) if !acked.is_enough() => Ok(Taken::Unconfirmed(acked)),
+            (reply, _) => Taken::read(&reply, 0),
+        }
     }
 
     /// Waits until it is handed over, or until a time.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russet_core::{BuildError, BuildErrorKind, Bytes, Key, KeyWriter, Namespace, Policy, Stem};
+use russet_core::{
+    Ack, Acks, BuildError, BuildErrorKind, Bytes, Eviction, Key, KeyWriter, Namespace, Policy, Stem,
+};
 use tokio::sync::mpsc;
 
-use crate::ack::{Ack, Acks};
-use crate::eviction::Eviction;
 use crate::keeper::{Ends, Keeper, run};
 use crate::keys::{CONCERN, GIVING, KEYS, TAKING};
-use crate::locks::{Inner, Locks, check_ack};
+use crate::locks::{Inner, Locks};
 use crate::owner::Instance;
 use crate::release::Releases;
 use crate::wake::Wake;
@@ -133,11 +133,7 @@ impl Builder {
         let stem = use_stem(&self.ns)?;
         self.ns.declare(KEYS, &stem);
         let server = self.ns.server(CONCERN, &stem);
-        check_ack(&server, self.ack)?;
-        let first = match self.ack {
-            Ack::Primary => None,
-            Ack::Replicas { .. } | Ack::Fsync { .. } => Some(server.blocking()?),
-        };
+        let acks = Acks::new(&server, self.ack)?;
         let lane = server.lane(CONCERN).deadline(self.deadline);
         let instance = Instance::new();
         let releases = Releases {
@@ -169,8 +165,12 @@ impl Builder {
             lease: self.lease,
             acquire: self.acquire,
             ack: self.ack,
-            acks: Acks::new(first),
-            eviction: Eviction::default(),
+            acks,
+            eviction: Eviction::new(
+                &server,
+                CONCERN,
+                "a second holder would get a lock that somebody has",
+            ),
             server,
         })))
     }

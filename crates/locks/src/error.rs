@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use russet_core::{BuildError, Error, ErrorKind};
+use russet_core::{Acked, BuildError, Error, ErrorKind};
 
 use crate::fence::Fence;
 use crate::holder::LostReason;
@@ -99,5 +99,11 @@ impl From<Error> for LockError {
 impl From<BuildError> for LockError {
     fn from(error: BuildError) -> Self {
         LockError::Redis(error.into())
+    }
+}
+
+impl From<Acked> for LockError {
+    fn from(Acked { by, wanted, .. }: Acked) -> Self {
+        LockError::NotReplicated { by, wanted }
     }
 }

@@ -1,13 +1,11 @@
 #![doc = include_str!("docs/readme.md")]
 
-mod ack;
 mod attempt;
 mod builder;
 mod claim;
 mod clock;
 mod elector;
 mod error;
-mod eviction;
 mod fence;
 mod guard;
 mod hold;
@@ -28,7 +26,6 @@ mod tests;
 mod wake;
 mod wire;
 
-pub use ack::Ack;
 pub use builder::{Builder, Order};
 pub use elector::{Campaign, Elector, Event};
 pub use error::LockError;
@@ -43,7 +40,7 @@ pub use locks::Locks;
 pub use multi::{Guards, Multi};
 pub use once::OncePer;
 pub use russet_core::{
-    BuildError, BuildErrorKind, Error, ErrorKind, Finding, KeyPart, Namespace, Probe, Redis,
+    Ack, BuildError, BuildErrorKind, Error, ErrorKind, Finding, KeyPart, Namespace, Probe, Redis,
 };
 pub use rw::RwLock;
 pub use semaphore::Semaphore;

@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russet_core::{BuildError, BuildErrorKind};
+use russet_core::{Ack, BuildError, BuildErrorKind};
 
-use crate::ack::Ack;
 use crate::attempt::Attempt;
 use crate::builder::check_lease;
 use crate::claim::{MOST, Want};
@@ -161,7 +160,7 @@ impl Lock {
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         check_lease(self.lease)?;
-        self.inner.check_ack(self.ack)?;
+        self.ack.check(&self.inner.server)?;
         let name = self.name.len();
         if !(1..=256).contains(&name) {
             return Err(BuildError::new(

@@ -1,19 +1,16 @@
 //! The handle.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russet_core::{
-    BuildError, BuildErrorKind, Lane, Namespace, Product, ScriptCalls, Server, ServerInfo, Version,
-};
+use russet_core::{Ack, Acks, Eviction, Finding, Lane, Namespace, Probe, ScriptCalls, Server};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ack::{Ack, Acks};
 use crate::builder::Builder;
 use crate::claim::{Claim, Want};
 use crate::elector::Elector;
-use crate::eviction::Eviction;
 use crate::hold::Hold;
 use crate::keeper::{Keeper, Order};
 use crate::lock::Lock;
@@ -119,44 +116,22 @@ impl Inner {
     }
 
     pub(crate) fn keep(&self, hold: &Arc<Hold>, sent: crate::clock::Moment) {
-        self.eviction.look(&self.server);
+        self.eviction.look();
         if self.keeper.keep(hold, sent) {
             let _ = self.orders.send(Order::Look);
         }
     }
-
-    /// Whether locks can be had that others must have as well.
-    pub(crate) fn check_ack(&self, ack: Ack) -> Result<(), BuildError> {
-        check_ack(&self.server, ack)
-    }
 }
 
-/// Whether it can be meant, and the server can do it, as far as it has said.
-pub(crate) fn check_ack(server: &Server, ack: Ack) -> Result<(), BuildError> {
-    if !ack.is_right() {
-        return Err(BuildError::new(
-            BuildErrorKind::Limit,
-            format!("{ack:?}; it must be one replica at least, and between 1 ms and 1 minute"),
-        ));
+/// One `HELLO` and one `INFO` to each primary: degraded if one of them may evict locks.
+impl Probe for Locks {
+    fn subject(&self) -> String {
+        format!("locks {}", self.0.releases.stem.as_str())
     }
-    let Ack::Fsync { .. } = ack else {
-        return Ok(());
-    };
-    let Some(ServerInfo {
-        product: Some(Product::Redis),
-        version: Some(version),
-        ..
-    }) = server.greeting()
-    else {
-        return Ok(());
-    };
-    if version >= Version::new(7, 2, 0) {
-        return Ok(());
+
+    fn probe(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = Finding> + Send + '_>> {
+        Box::pin(self.0.eviction.probe(deadline))
     }
-    Err(BuildError::new(
-        BuildErrorKind::Unsupported,
-        format!("{ack:?} needs WAITAOF, which Redis has from 7.2 on, and this is {version}"),
-    ))
 }
 
 impl fmt::Debug for Locks {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use russet_core::{Bytes, Error, FromReply as _, Reply};
+use russet_core::{Acked, Bytes, Error, FromReply as _, Reply};
 
-use crate::ack::Acked;
 use crate::fence::Fence;
 use crate::owner::Owner;
 
