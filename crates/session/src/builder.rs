@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russet_codec::Codec;
-use russet_core::{BuildError, BuildErrorKind, Namespace, Policy};
+use russet_core::{Ack, Acks, BuildError, BuildErrorKind, Eviction, Namespace, Policy};
 
+use crate::cleanup::Sweeping;
+use crate::event::Teller;
 use crate::fields::Shape;
 use crate::keys::{CONCERN, KEYS, LOAD};
-use crate::outage::OnOutage;
+use crate::operations::Operations;
+use crate::outage::{OnOutage, Told};
 use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::way::Way;
@@ -29,6 +32,7 @@ use crate::wire::millis;
 /// | [`codec`](Builder::codec) | MessagePack |
 /// | [`deadline`](Builder::deadline) | 1 s |
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Error`] |
+/// | [`ack`](Builder::ack) | [`Ack::Primary`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<T> {
@@ -46,6 +50,7 @@ pub struct Builder<T> {
     codec: Codec,
     deadline: Duration,
     on_outage: OnOutage,
+    ack: Ack,
     data: PhantomData<fn() -> T>,
 }
 
@@ -66,6 +71,7 @@ impl<T> Builder<T> {
             codec: Codec::default(),
             deadline: Duration::from_secs(1),
             on_outage: OnOutage::default(),
+            ack: Ack::default(),
             data: PhantomData,
         }
     }
@@ -137,9 +143,17 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Who must know that a session or a refresh token was ended before the call that ended it is done; else a failover may undo a logout. All but
+    /// [`Ack::Primary`] need one more round trip and a connection of their own, on which one is ended at a time.
+    pub fn ack(mut self, ack: Ack) -> Self {
+        self.ack = ack;
+        self
+    }
+
     /// The handle.
     ///
     /// # Errors
+    /// [`BuildErrorKind::Unsupported`] for [`Ack::Fsync`] on a server that has said that it is too old.
     /// [`BuildErrorKind::Limit`] for a setting outside its bounds; [`BuildErrorKind::Name`] for a name that cannot be part of a key; [`BuildErrorKind::Conflict`] for
     /// a codec whose settings do not go together.
     pub fn build(self) -> Result<Sessions<T>, BuildError> {
@@ -147,10 +161,21 @@ impl<T> Builder<T> {
         let stem = self.ns.stem("session", &self.name)?;
         self.ns.declare(KEYS, &stem);
         let lane = self.ns.on(CONCERN, &stem).deadline(self.deadline);
+        let server = self.ns.server(CONCERN, &stem);
         let idle = millis(self.idle);
         Ok(Sessions {
             way: Arc::new(Way {
                 loads: lane.script_calls(&LOAD, [idle, idle / 10], Policy::Idempotent),
+                // What is valid is so for longer than no time at all, and so nothing is written.
+                looks: lane.script_calls(&LOAD, [0, 1], Policy::Idempotent),
+                acks: Acks::new(&server, self.ack)?,
+                ack: self.ack,
+                eviction: Eviction::new(&server, CONCERN, "a session that is evicted is a logout"),
+                operations: Operations::new(&self.ns, &stem),
+                told: Told::default(),
+                events: Teller::new(),
+                sweeping: Sweeping::default(),
+                server,
                 shape: Shape {
                     codec: self.codec,
                     counters: self.counters,

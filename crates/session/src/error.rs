@@ -24,6 +24,13 @@ pub enum SessionError {
     },
     /// The data is not of the wanted type, or cannot be stored: it must be a struct or a map whose keys are text.
     Data(Source),
+    /// It is done, and fewer replicas know of it than [were to](crate::Builder::ack), in the time that was given: a failover may undo it.
+    NotReplicated {
+        /// So many knew it in time.
+        by: u32,
+        /// So many were asked for.
+        wanted: u32,
+    },
     /// Redis could not be asked, or refused.
     Redis(Error),
 }
@@ -36,7 +43,7 @@ impl SessionError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            SessionError::Conflict { .. } => true,
+            SessionError::Conflict { .. } | SessionError::NotReplicated { .. } => true,
             SessionError::Redis(error) => error.is_retryable(),
             SessionError::TooLarge { .. } | SessionError::Data(_) => false,
         }
@@ -44,7 +51,11 @@ impl SessionError {
 
     /// Whether it may have been done all the same.
     pub fn may_have_executed(&self) -> bool {
-        matches!(self, SessionError::Redis(error) if error.may_have_executed())
+        match self {
+            SessionError::NotReplicated { .. } => true,
+            SessionError::Redis(error) => error.may_have_executed(),
+            _ => false,
+        }
     }
 
     /// What Redis' error is, if it is one.
@@ -66,6 +77,10 @@ impl fmt::Display for SessionError {
             SessionError::TooLarge { size, most } => write!(
                 f,
                 "the session's data would be {size} bytes, and {most} are allowed; keep what is large elsewhere, or raise `max_size`"
+            ),
+            SessionError::NotReplicated { by, wanted } => write!(
+                f,
+                "it is done, and {by} of the {wanted} that must know of it do; do it again, or look at the server's replicas"
             ),
             SessionError::Data(_) => f.write_str(
                 "the session's data is not of the wanted type, or cannot be stored; it must be a struct or a map whose keys are text",

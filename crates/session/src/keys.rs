@@ -33,6 +33,9 @@ const EXTEND_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/extend.lua
 const ROTATE_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/rotate.lua");
 const REVOKE_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/revoke.lua");
 const REVOKE_ALL_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/revoke_all.lua");
+const REMOVE_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/remove.lua");
+const TIDY_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/tidy.lua");
+const BEGIN_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/begin.lua");
 const LIST_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/list.lua");
 const LOOK_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/look.lua");
 
@@ -49,6 +52,9 @@ pub(crate) static EXTEND: Script = Script::new(EXTEND_TEXT);
 pub(crate) static ROTATE: Script = Script::new(ROTATE_TEXT);
 pub(crate) static REVOKE: Script = Script::new(REVOKE_TEXT);
 pub(crate) static REVOKE_ALL: Script = Script::new(REVOKE_ALL_TEXT);
+pub(crate) static REMOVE: Script = Script::new(REMOVE_TEXT);
+pub(crate) static TIDY: Script = Script::new(TIDY_TEXT);
+pub(crate) static BEGIN: Script = Script::new(BEGIN_TEXT);
 pub(crate) static LIST: Script = Script::new(LIST_TEXT);
 pub(crate) static LOOK: Script = Script::new(LOOK_TEXT);
 
@@ -64,6 +70,8 @@ const OF_SESSIONS: &[&str] = &[
     ROTATE_TEXT,
     REVOKE_TEXT,
     REVOKE_ALL_TEXT,
+    REMOVE_TEXT,
+    TIDY_TEXT,
     LIST_TEXT,
     LOOK_TEXT,
     ISSUE_TEXT,
@@ -76,6 +84,15 @@ const OF_FAMILIES: &[&str] = &[
     REVOKE_ALL_TEXT,
     LOGIN_TEXT,
     CLOSE_TEXT,
+    REMOVE_TEXT,
+    TIDY_TEXT,
+];
+const OF_LOGINS: &[&str] = &[
+    BEGIN_TEXT,
+    CREATE_TEXT,
+    LOGIN_TEXT,
+    REFRESH_TEXT,
+    REVOKE_ALL_TEXT,
 ];
 
 /// Every kind of key that this crate writes.
@@ -96,7 +113,7 @@ pub const KEYS: &[KeySpec] = &[
         "{{user}}",
         KeyType::SortedSet,
         KeyTtl::Configured,
-        "The valid sessions of a user, and until when each of them is; a session that is not in it is not valid.",
+        "The sessions of a user, and until when each of them is valid: 0 for one that was ended and is to be removed. A session that is not in it is not valid.",
     )
     .owner("session")
     .scripts(OF_SESSIONS),
@@ -116,10 +133,20 @@ pub const KEYS: &[KeySpec] = &[
         "{{user}}:%families",
         KeyType::SortedSet,
         KeyTtl::Configured,
-        "The valid families of a user's refresh tokens with the sessions that they are of, and until when each is valid.",
+        "The families of a user's refresh tokens with the sessions that they are of, and until when each is valid.",
     )
     .owner("session")
     .scripts(OF_FAMILIES),
+    KeySpec::new(
+        "session",
+        STEM,
+        "{{user}}:%revoked",
+        KeyType::String,
+        KeyTtl::Seconds(3600),
+        "When all sessions of a user were revoked, in microseconds since 1970: logins that began before do not create one.",
+    )
+    .owner("session")
+    .scripts(OF_LOGINS),
 ];
 
 /// Where a session is.
@@ -143,6 +170,16 @@ impl Place {
 
 pub(crate) fn index(stem: &Stem, tag: Tag) -> Key {
     stem.tagged(&*tag.text(), None)
+}
+
+/// When all sessions of a user were revoked.
+pub(crate) fn revoked(stem: &Stem, tag: Tag) -> Key {
+    stem.tagged(&*tag.text(), Some("%revoked"))
+}
+
+/// A family of refresh tokens, by its number as text.
+pub(crate) fn family(stem: &Stem, tag: Tag, number: &str) -> Key {
+    stem.tagged_one(&*tag.text(), Some("%family"), number)
 }
 
 /// The index of a user's families of refresh tokens.

@@ -2,11 +2,18 @@
 
 mod builder;
 mod change;
+mod cleanup;
 mod device;
+mod ending;
 mod error;
+mod event;
+mod export;
 mod fields;
 mod keys;
 mod listed;
+mod login;
+mod making;
+mod operations;
 mod outage;
 mod refresh;
 mod secrets;
@@ -18,16 +25,23 @@ mod wire;
 mod write;
 
 pub use builder::Builder;
+pub use cleanup::Cleanup;
 pub use device::Device;
 pub use error::SessionError;
+pub use event::{Because, SessionEvent, SessionEvents};
+pub use export::Exported;
 pub use keys::{CONCERN, KEYS};
 pub use listed::{Listed, SessionId};
+pub use login::Login;
 pub use outage::OnOutage;
 pub use refresh::{RefreshToken, Refreshed, Renewal};
 #[cfg(feature = "encryption")]
 pub use russet_codec::KeyRing;
 pub use russet_codec::{Codec, Format};
-pub use russet_core::{BuildError, BuildErrorKind, Error, ErrorKind, KeyPart, Namespace, Redis};
+pub use russet_core::{
+    Ack, BuildError, BuildErrorKind, Error, ErrorKind, Finding, KeyPart, Namespace, Probe, Redis,
+    Sweep, Swept,
+};
 pub use secrets::Secrets;
 pub use session::Session;
 pub use sessions::Sessions;

@@ -10,13 +10,15 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::device::Device;
+use crate::ending::Ended;
 use crate::error::SessionError;
-use crate::keys::{END_FAMILY, ISSUE, REFRESH, families};
+use crate::event::SessionEvent;
+use crate::keys::{ISSUE, REFRESH, families, family, revoked};
 use crate::secrets::Made;
 use crate::session::Session;
 use crate::sessions::Sessions;
 use crate::token::{Digest, Tag, random};
-use crate::wire::{Found, millis, number, unreadable};
+use crate::wire::{Found, millis, number, text, unreadable};
 
 /// A refresh token, `r1.<tag>.<family>.<secret>`: 92 characters. Redis knows the SHA-256 of its secret only. It derefs to its text; `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -33,7 +35,7 @@ pub(crate) struct Family {
 
 impl Family {
     fn key(&self, stem: &Stem) -> Key {
-        stem.tagged_one(&*self.tag.text(), Some("%family"), &*self.text())
+        family(stem, self.tag, &self.text())
     }
 
     fn text(&self) -> String {
@@ -121,6 +123,9 @@ pub struct Renewal {
     /// Whether it had been given before, to who lost the reply or to another tab.
     pub is_replay: bool,
     of: [u8; 16],
+    tag: Tag,
+    /// Since when the user's sessions must not have been revoked.
+    since: u64,
 }
 
 /// What describes a family.
@@ -152,15 +157,23 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
         let digest = Digest::of(&secret);
         let args: Vec<Bytes> = vec![
             family.text().into(),
-            Bytes::copy_from_slice(digest.as_str().as_bytes()),
+            text(digest.as_str()),
             millis(way.refresh_idle).to_string().into(),
             millis(way.refresh_absolute).to_string().into(),
             scope_of(scope),
             about.into(),
         ];
         let beside = [family.key(&way.stem), families(&way.stem, tag)];
-        let told = way.on_beside(&ISSUE, &mut self.place, &beside, args, Policy::AtMostOnce);
-        Ok(told.await?.map(|_| family.token(&secret)))
+        let issue = (&way.operations.refresh, Policy::AtMostOnce);
+        let told = way.on(issue, &ISSUE, &mut self.place, &beside, &args);
+        let Some(told) = told.await? else {
+            return Ok(None);
+        };
+        let [_, ended, struck] = <[Reply; 3]>::try_from(told).map_err(|_| unreadable())?;
+        for families in [ended, struck] {
+            way.clean(tag, &Ended::of_families(families)?).await;
+        }
+        Ok(Some(family.token(&secret)))
     }
 }
 
@@ -186,24 +199,27 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         let next = Digest::of(&next);
         let args: Vec<Bytes> = vec![
             family.text().into(),
-            Bytes::copy_from_slice(presented.as_str().as_bytes()),
+            text(presented.as_str()),
             scope_of(scope),
-            Bytes::copy_from_slice(next.as_str().as_bytes()),
+            text(next.as_str()),
             Bytes::copy_from_slice(&made.0),
             millis(way.grace).to_string().into(),
             millis(way.refresh_idle).to_string().into(),
         ];
-        let keys = [family.key(&way.stem), families(&way.stem, family.tag)];
+        let keys = [
+            family.key(&way.stem),
+            families(&way.stem, family.tag),
+            revoked(&way.stem, family.tag),
+        ];
         // Asked again it is the one before, and is told the same.
-        let asked = way
-            .lane
-            .script::<Reply>(&REFRESH, &keys, args, Policy::Idempotent);
-        let Found::Session(told) = Found::read(Box::pin(asked).await?, Ok)? else {
+        let refresh = (&way.operations.refresh, Policy::Idempotent);
+        let reply = way.ask(refresh, &REFRESH, &keys, args).await?;
+        let Found::Session(told) = Found::read(reply, Ok)? else {
             return Ok(Refreshed::Gone);
         };
         let told: Result<Vec<Bytes>, Error> = told.into_iter().map(Bytes::from_reply).collect();
         let told = told?;
-        let [what, about, made, uses, of] = &told[..] else {
+        let [what, about, made, uses, of, since] = &told[..] else {
             return Err(unreadable().into());
         };
         let is_replay = match &what[..] {
@@ -211,6 +227,8 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
             b"3" => {
                 let Whose { user } = way.shape.open_whole(&family.number, about)?;
                 tracing::warn!(target: "russet::session", tag = family.tag.text(), "a refresh token was used a second time; its family is over");
+                way.events
+                    .tell(|| SessionEvent::Reused { user: user.clone() });
                 return Ok(Refreshed::Reused { user });
             }
             what => what == b"2",
@@ -229,10 +247,13 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
             uses: number(uses)?,
             is_replay,
             of: of[..].try_into().map_err(|_| unreadable())?,
+            tag: family.tag,
+            since: number(since)?,
         }))
     }
 
-    /// Creates a session for who has shown a refresh token: it belongs to the same login, so that its logout ends those tokens as well. As [`create`](Sessions::create).
+    /// Creates a session for who has shown a refresh token: it belongs to the same login, so that its logout ends those tokens as well. As [`create`](Sessions::create);
+    /// nothing if all sessions of the user were revoked since the token was shown.
     ///
     /// # Errors
     /// As [`create`](Sessions::create).
@@ -244,15 +265,16 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         renewal: &Renewal,
         data: T,
         device: Device,
-    ) -> Result<Session<T>, SessionError> {
-        self.create_as(&renewal.user, data, device, renewal.of)
+    ) -> Result<Option<Session<T>>, SessionError> {
+        let of_login = (renewal.tag, Some(renewal.since));
+        self.create_of(&renewal.user, of_login, renewal.of, data, device)
             .await
     }
 
     /// Ends a family of refresh tokens by any of them. Whether it was valid. One round trip.
     ///
     /// # Errors
-    /// [`SessionError::Redis`].
+    /// [`SessionError::Redis`], [`SessionError::NotReplicated`].
     ///
     /// # Cancel safety
     /// A dropped call may still end it.
@@ -260,13 +282,7 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         let Some((family, _)) = RefreshToken::read(token) else {
             return Ok(false);
         };
-        let way = &self.way;
-        let keys = [family.key(&way.stem), families(&way.stem, family.tag)];
-        let number = [family.text()];
-        let asked = way
-            .lane
-            .script::<u64>(&END_FAMILY, &keys, number, Policy::Idempotent);
-        Ok(Box::pin(asked).await? == 1)
+        self.way.end_family(family.tag, family.text()).await
     }
 }
 

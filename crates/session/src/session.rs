@@ -10,9 +10,12 @@ use serde::de::DeserializeOwned;
 use crate::change::Changes;
 use crate::device::Device;
 use crate::error::SessionError;
+use crate::event::Because;
 use crate::keys::Place;
 use crate::listed::SessionId;
-use crate::token::{Digest, Token};
+use crate::login::Login;
+use crate::making::{Beginning, LoggedIn};
+use crate::token::{Digest, Tag, Token};
 use crate::way::{Committed, Way};
 use crate::wire::{About, Record, time, unreadable};
 use crate::write::{Write, Written};
@@ -222,7 +225,8 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
             return Ok(Written::Stale);
         }
         let (token, digest) = Token::new(self.place.tag)?;
-        if self.way.rotate(&mut self.place, digest).await? {
+        let user = self.about.user.as_deref();
+        if self.way.rotate(&mut self.place, digest, user).await? {
             self.token = token;
             self.shown = self.place.digest.clone();
             return Ok(Written::Done);
@@ -243,13 +247,46 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
     /// A dropped call may still be done, and then the session is lost with its new token.
     pub async fn login(&mut self, user: &str, device: Device) -> Result<Written, SessionError> {
         let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        self.login_as(user, (tag, None), device).await
+    }
+
+    /// The same for a login that [has begun](crate::Sessions::begin_login): [`Written::Stale`] if all sessions of the user were revoked since, and the session is as it was; on a cluster it is over.
+    ///
+    /// # Errors
+    /// [`SessionError::Redis`].
+    ///
+    /// # Cancel safety
+    /// As [`login`](Session::login).
+    pub async fn login_by(
+        &mut self,
+        login: &Login<T>,
+        device: Device,
+    ) -> Result<Written, SessionError> {
+        self.login_as(&login.user, (login.tag, Some(login.since)), device)
+            .await
+    }
+
+    async fn login_as(
+        &mut self,
+        user: &str,
+        (tag, since): (Tag, Option<u64>),
+        device: Device,
+    ) -> Result<Written, SessionError> {
         let (token, digest) = Token::new(tag)?;
         let (place, id) = (Place { tag, digest }, self.record.head.id);
         let user = Some(user.to_owned());
-        let about = self.way.shape.seal_whole(&id, &About { user, device })?;
-        match self.way.login(&mut self.place, place, id, &about).await? {
-            None => Ok(Written::Gone),
-            Some(record) => {
+        let about = About { user, device };
+        let sealed = self.way.shape.seal_whole(&id, &about)?;
+        let beginning = Beginning {
+            place: &place,
+            id,
+            about: &about,
+            since,
+        };
+        match self.way.login(&mut self.place, &beginning, &sealed).await? {
+            LoggedIn::Gone => Ok(Written::Gone),
+            LoggedIn::Revoked => Ok(Written::Stale),
+            LoggedIn::Done(record) => {
                 self.token = token;
                 self.shown = self.place.digest.clone();
                 self.about = self
@@ -262,15 +299,15 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
         }
     }
 
-    /// Ends it, as a logout does: no write that is under way brings it back. Whether it was there. One round trip.
+    /// Ends it, as a logout does: no write that is under way brings it back. Whether it was there. One round trip; one more where refresh tokens ended with it.
     ///
     /// # Errors
-    /// [`SessionError::Redis`].
+    /// [`SessionError::Redis`], [`SessionError::NotReplicated`].
     ///
     /// # Cancel safety
     /// A dropped call may still end it.
     pub async fn delete(mut self) -> Result<bool, SessionError> {
-        Ok(self.way.delete(&mut self.place).await?)
+        self.way.delete(&mut self.place, Because::Logout).await
     }
 }
 

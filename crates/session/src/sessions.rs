@@ -2,25 +2,29 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russet_core::{Bytes, Error, Namespace, Policy};
+use russet_core::{Bytes, Finding, Namespace, Probe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
 use crate::device::Device;
+use crate::ending::enough;
 use crate::error::SessionError;
+use crate::event::{Because, SessionEvents};
 use crate::fields::Stored;
-use crate::keys::{LIST, Place, REVOKE_ALL, families, index};
+use crate::keys::Place;
 use crate::listed::{Listed, SessionId};
+use crate::making::Beginning;
 use crate::outage::{OnOutage, is_outage};
 use crate::secrets::Secrets;
 use crate::session::Session;
-use crate::token::{Digest, Tag, Token, random};
+use crate::token::{Tag, Token, random};
 use crate::way::{MOST_AT_ONCE, Way};
-use crate::wire::{About, Head, number, time, unreadable};
+use crate::wire::{About, Head, time, unreadable};
 use crate::write::Written;
 
 /// Sessions whose data is a `T`. Cheap to clone.
@@ -60,20 +64,35 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         data: T,
         device: Device,
     ) -> Result<Session<T>, SessionError> {
-        self.create_as(user, data, device, random()?).await
+        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let made = self.create_as(user, (tag, None), data, device).await?;
+        // Nothing can have been revoked since for ever.
+        made.ok_or_else(|| unreadable().into())
     }
 
-    /// The same, of the login of this number.
+    /// The same, nothing if all sessions of the user were revoked since a time.
     pub(crate) async fn create_as(
         &self,
         user: &str,
+        of_login: (Tag, Option<u64>),
         data: T,
         device: Device,
+    ) -> Result<Option<Session<T>>, SessionError> {
+        self.create_of(user, of_login, random()?, data, device)
+            .await
+    }
+
+    /// The same, of the login of this number.
+    pub(crate) async fn create_of(
+        &self,
+        user: &str,
+        of_login: (Tag, Option<u64>),
         id: [u8; 16],
-    ) -> Result<Session<T>, SessionError> {
-        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        data: T,
+        device: Device,
+    ) -> Result<Option<Session<T>>, SessionError> {
         let user = Some(user.to_owned());
-        self.make(tag, id, About { user, device }, &data).await
+        self.make(of_login, id, About { user, device }, &data).await
     }
 
     /// Creates a session of nobody yet. One round trip.
@@ -84,17 +103,18 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     /// # Cancel safety
     /// As [`create`](Sessions::create).
     pub async fn create_anonymous(&self, data: T) -> Result<Session<T>, SessionError> {
-        self.make(Tag::random()?, random()?, About::default(), &data)
-            .await
+        let (of_nobody, about) = ((Tag::random()?, None), About::default());
+        let made = self.make(of_nobody, random()?, about, &data).await?;
+        made.ok_or_else(|| unreadable().into())
     }
 
     async fn make(
         &self,
-        tag: Tag,
+        (tag, since): (Tag, Option<u64>),
         id: [u8; 16],
         about: About,
         data: &T,
-    ) -> Result<Session<T>, SessionError> {
+    ) -> Result<Option<Session<T>>, SessionError> {
         let shape = &self.way.shape;
         let (token, digest) = Token::new(tag)?;
         let place = Place { tag, digest };
@@ -104,10 +124,18 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
             stored.insert(field.into(), sealed.into());
         }
         self.way.check_size(&stored)?;
-        let about = shape.seal_whole(&id, &about)?;
-        let record = self.way.create(&place, id, &about, stored).await?;
+        let sealed = shape.seal_whole(&id, &about)?;
+        let beginning = Beginning {
+            place: &place,
+            id,
+            about: &about,
+            since,
+        };
+        let Some(record) = self.way.create(&beginning, &sealed, stored).await? else {
+            return Ok(None);
+        };
         let shown = (token, place.digest.clone());
-        Session::new(self.way.clone(), place, shown, record)
+        Session::new(self.way.clone(), place, shown, record).map(Some)
     }
 
     /// The session of a token; nothing if there is none (any more), whatever the text is. It lasts longer by that, written down at most each tenth of the idle time.
@@ -185,7 +213,10 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     /// A dropped call may still end it.
     pub async fn delete(&self, token: &str) -> Result<bool, SessionError> {
         match Token::read(token) {
-            Some((tag, digest)) => Ok(self.way.delete(&mut Place { tag, digest }).await?),
+            Some((tag, digest)) => {
+                let mut place = Place { tag, digest };
+                self.way.delete(&mut place, Because::Logout).await
+            }
             None => Ok(false),
         }
     }
@@ -200,7 +231,7 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     pub async fn list(&self, user: &str) -> Result<Vec<Listed>, SessionError> {
         let mut all = Vec::new();
         for tag in self.way.secrets.tags(user) {
-            let valid = self.valid(tag).await?;
+            let valid = self.way.valid(tag).await?;
             for chunk in valid.chunks(MOST_AT_ONCE) {
                 let places: Vec<Place> = chunk.iter().map(|(place, _)| place.clone()).collect();
                 let heads = self.way.look(&places).await?;
@@ -227,23 +258,6 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         })
     }
 
-    /// Where a tag's valid sessions are, and until when.
-    async fn valid(&self, tag: Tag) -> Result<Vec<(Place, u64)>, Error> {
-        let key = index(&self.way.stem, tag);
-        let none: [&str; 0] = [];
-        let asked = self
-            .way
-            .lane
-            .script::<Vec<Bytes>>(&LIST, [&key], none, Policy::Idempotent);
-        let told = Box::pin(asked).await?;
-        let pairs = told.get(1..).unwrap_or_default().as_chunks::<2>().0;
-        let place = |[digest, till]: &[Bytes; 2]| {
-            let digest = Digest::told(digest).ok_or_else(unreadable)?;
-            Ok((Place { tag, digest }, number(till)?))
-        };
-        pairs.iter().map(place).collect()
-    }
-
     /// Ends one session of a user's list. Whether it was there. One round trip for each key in the ring.
     ///
     /// # Errors
@@ -255,7 +269,8 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         let mut was = false;
         for tag in self.way.secrets.tags(user) {
             let digest = id.0.clone();
-            was |= self.way.delete(&mut Place { tag, digest }).await?;
+            let mut place = Place { tag, digest };
+            was |= self.way.delete(&mut place, Because::Revoked).await?;
         }
         Ok(was)
     }
@@ -268,11 +283,9 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     /// # Cancel safety
     /// A dropped call may still end them.
     pub async fn revoke_others(&self, session: &Session<T>) -> Result<usize, SessionError> {
-        let stays = &session.place;
+        let stays = (&session.place, &session.record.head.id);
         match session.user() {
-            Some(user) => Ok(self
-                .end(user, Some((stays, &session.record.head.id)))
-                .await?),
+            Some(user) => self.end(user, Some(stays)).await,
             // It is the only one of its tag.
             None => Ok(0),
         }
@@ -287,26 +300,45 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     /// # Cancel safety
     /// A dropped call may still end them.
     pub async fn revoke_all(&self, user: &str) -> Result<usize, SessionError> {
-        Ok(self.end(user, None).await?)
+        self.end(user, None).await
     }
 
-    async fn end(&self, user: &str, stays: Option<(&Place, &[u8; 16])>) -> Result<usize, Error> {
-        let mut count = 0;
+    async fn end(
+        &self,
+        user: &str,
+        stays: Option<(&Place, &[u8; 16])>,
+    ) -> Result<usize, SessionError> {
+        let because = match stays {
+            Some(_) => Because::RevokedOthers,
+            None => Because::RevokedAll,
+        };
+        let (mut count, mut acks) = (0, Vec::new());
         for tag in self.way.secrets.tags(user) {
-            let keys = [index(&self.way.stem, tag), families(&self.way.stem, tag)];
             let stays = stays.filter(|(place, _)| place.tag == tag);
-            let args = match stays {
-                Some((place, id)) => [place.digest.as_str().as_bytes(), id],
-                None => [&b""[..], b""],
-            };
-            let args = args.map(Bytes::copy_from_slice);
-            let lane = &self.way.lane;
-            let asked = lane.script::<Vec<Bytes>>(&REVOKE_ALL, &keys, args, Policy::Idempotent);
-            let ended = Box::pin(asked).await?;
-            count += ended.len();
+            let (ended, acked) = self.way.revoke_all(tag, stays).await?;
+            count += ended.ended.len();
+            acks.push(acked);
+            self.way.tell_of(&ended, Some(user), because);
             self.way.clean(tag, &ended).await;
         }
+        acks.into_iter().try_for_each(enough)?;
         Ok(count)
+    }
+
+    /// What happens to these sessions from now on, as far as this process does or sees it.
+    pub fn events(&self) -> SessionEvents {
+        self.way.events.listen()
+    }
+}
+
+/// One `HELLO` and one `INFO` to each primary: degraded if one of them may evict sessions.
+impl<T> Probe for Sessions<T> {
+    fn subject(&self) -> String {
+        format!("sessions {}", self.way.stem.as_str())
+    }
+
+    fn probe(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = Finding> + Send + '_>> {
+        Box::pin(self.way.eviction.probe(deadline))
     }
 }
 

@@ -126,6 +126,11 @@ pub(crate) fn numbers(items: Vec<Reply>) -> Result<Vec<u64>, Error> {
     each.collect()
 }
 
+/// A text as an argument.
+pub(crate) fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
 pub(crate) fn number(text: &[u8]) -> Result<u64, Error> {
     let text = std::str::from_utf8(text).map_err(|_| unreadable())?;
     text.parse().map_err(|_| unreadable())

@@ -2,16 +2,13 @@
 -- KEYS     none of its own
 -- ARGV     none of its own
 -- REPLY    none of its own
--- COST     O(families), at most 1,000
--- COMMANDS: TIME, ZSCORE, ZRANGE, ZREM, HGET, HSET, ZADD, PEXPIREAT
+-- COST     O(members of an index), at most 1,000
+-- COMMANDS: TIME, ZSCORE, ZRANGEBYSCORE, ZCOUNT, ZREM, HGET, HSET, ZADD, PEXPIREAT, GET
 local call, read, write, sub = redis.call, struct.unpack, struct.pack, string.sub
 
--- The server's time, in milliseconds.
-local function clock()
-    local time = call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local now = clock()
+-- The server's time, in milliseconds, and in microseconds.
+local time = call('TIME')
+local now, now_exactly = time[1] * 1000 + math.floor(time[2] / 1000), time[1] * 1000000 + time[2]
 
 -- A number as text: Lua's own way keeps 14 digits.
 local function decimal(value)
@@ -34,9 +31,10 @@ local function headed(head)
     return write('<BBdddd', 1, LIVES, head.created, head.seen, head.most, head.writes) .. head.rest
 end
 
--- A session is valid while its user's index says so: until when, in milliseconds. Nothing for one that is over, was revoked, or never was.
-local function valid(index, digest)
-    local till = tonumber(call('ZSCORE', index, digest) or 0)
+-- A session is valid while its user's index says so: until when, in milliseconds. Nothing for one that is over, was revoked (then 0 stands there, until its keys
+-- are removed), or never was. The same goes for a family of refresh tokens.
+local function valid(index, member)
+    local till = tonumber(call('ZSCORE', index, member) or 0)
     return till > now and till or nil
 end
 
@@ -49,10 +47,11 @@ local function gone(key)
     return 0
 end
 
--- The index lives as long as the last of the sessions in it.
+-- The index lives an hour longer than the last that is in it, so that clean-up sees what ended.
 local function outlive(index, till)
-    if call('PEXPIREAT', index, till, 'NX') == 0 then
-        call('PEXPIREAT', index, till, 'GT')
+    local text = decimal(till + 3600000)
+    if call('PEXPIREAT', index, text, 'NX') == 0 then
+        call('PEXPIREAT', index, text, 'GT')
     end
 end
 
@@ -61,16 +60,63 @@ local function prolong(key, index, digest, till)
     local text = decimal(till)
     call('ZADD', index, text, digest)
     call('PEXPIREAT', key, text)
-    outlive(index, text)
+    outlive(index, till)
 end
 
--- Ends the refresh tokens of sessions, by their internal numbers: what is not in the index is not valid.
-local function end_families(families, ended)
-    if next(ended) then
-        for _, member in ipairs(call('ZRANGE', families, 0, 999)) do
-            if ended[sub(member, 23)] then
-                call('ZREM', families, member)
+-- Ends members of an index: their keys are removed behind that, and they leave it with their keys.
+local function strike(index, members)
+    local scored = {}
+    for at, member in ipairs(members) do
+        scored[2 * at - 1], scored[2 * at] = 0, member
+    end
+    if #members > 0 then
+        call('ZADD', index, 'XX', unpack(scored))
+    end
+end
+
+-- What has ended by itself leaves the index; and where it has room for no more, the ones that were used least recently end. Told are those that ended by
+-- themselves, those that end now, and those that had ended before and whose keys are still there.
+local function make_room(index, room)
+    local text = decimal(now)
+    local over = call('ZRANGEBYSCORE', index, '(0', text, 'LIMIT', 0, 1000)
+    if #over > 0 then
+        call('ZREM', index, unpack(over))
+    end
+    local struck = call('ZRANGEBYSCORE', index, 0, 0, 'LIMIT', 0, 1000)
+    local many, ended = call('ZCOUNT', index, '(' .. text, '+inf') - room, {}
+    if many > 0 then
+        ended = call('ZRANGEBYSCORE', index, '(' .. text, '+inf', 'LIMIT', 0, many)
+        strike(index, ended)
+    end
+    return over, ended, struck
+end
+
+-- What is valid in an index, what was used least recently first.
+local function all_valid(index)
+    return call('ZRANGEBYSCORE', index, '(' .. decimal(now), '+inf', 'LIMIT', 0, 1000)
+end
+
+-- Ends families of refresh tokens: those of the sessions of these internal numbers, or all but those where `but` is given. Which those are.
+local function end_families(families, of, but)
+    local ended = {}
+    if but or next(of) then
+        for _, member in ipairs(all_valid(families)) do
+            if (but and sub(member, 23) ~= but) or (not but and of[sub(member, 23)]) then
+                ended[#ended + 1] = member
             end
         end
+        strike(families, ended)
     end
+    return ended
+end
+
+-- When all sessions of a user were revoked, in microseconds, and what comes after it also where the clock was set back.
+local function after_revoked(key)
+    return decimal(math.max(now_exactly, tonumber(call('GET', key) or 0) + 1))
+end
+
+-- Whether that was done since a login began; also of one that began too long ago to know.
+local function revoked_since(key, since)
+    since = tonumber(since)
+    return since and (since <= tonumber(call('GET', key) or 0) or since < now_exactly - 3600000000)
 end

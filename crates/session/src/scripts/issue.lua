@@ -2,9 +2,10 @@
 -- KEYS     the session, its user's index, the family, the index of the user's families
 -- ARGV     the session's digest, the family's number (22 characters), the token's digest, for how long the family is valid unless it is used and at most
 --          (milliseconds), the first 16 bytes of its scope's SHA-256, and what describes it
--- REPLY    until when it can be valid; or 0, or a digest, as `load.lua`
+-- REPLY    until when it can be valid; the families that end because they are too many, and those that had ended and whose keys are still there; or 0, or a
+--          digest, as `load.lua`
 -- COST     O(families that ended since), at most 1,000
--- COMMANDS: HGET, SET, ZREMRANGEBYSCORE, ZCARD, ZPOPMIN, ZADD
+-- COMMANDS: HGET, SET, ZADD
 local key, index, family, families = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local raw = valid(index, ARGV[1]) and call('HGET', key, '')
 if not raw then
@@ -13,13 +14,10 @@ end
 local most = now + tonumber(ARGV[5])
 local till = math.min(now + tonumber(ARGV[4]), most)
 local of = sub(raw, 35, 50)
-call('ZREMRANGEBYSCORE', families, '-inf', decimal(now))
 -- As many as are looked at when a login ends; of more the ones that were used least recently end.
-while call('ZCARD', families) >= 1000 do
-    call('ZPOPMIN', families)
-end
+local _, ended, struck = make_room(families, 999)
 call('SET', family, family_of({ most = most, rotated = 0, uses = 0, of = of, scope = ARGV[6], current = ARGV[3], previous = NONE, salt = NO_SALT, rest = ARGV[7] }),
     'PXAT', decimal(till))
 call('ZADD', families, decimal(till), ARGV[2] .. of)
-outlive(families, decimal(till))
-return { decimal(most) }
+outlive(families, till)
+return { decimal(most), ended, struck }

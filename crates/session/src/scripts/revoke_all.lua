@@ -1,24 +1,21 @@
--- Ends all sessions of a user and their refresh tokens, or all but those of one session, at once: what is not in an index is not valid.
--- KEYS     the index, that of the user's families
+-- Ends all sessions of a user and their refresh tokens, or all but those of one session, at once; also those of logins that have begun before.
+-- KEYS     the index, that of the user's families, when that was done
 -- ARGV     the digest of the session that stays ('' for none), and its internal number
--- REPLY    the digests of those that were ended, of which the keys are still there
+-- REPLY    the digests of those that had ended by themselves, of those that end now, and of those whose keys are still there; and the families that end now, and
+--          those whose keys are still there
 -- COST     O(sessions + families), at most 1,000 of each
--- COMMANDS: ZRANGE, ZREM, DEL, ZADD, PEXPIREAT
+-- COMMANDS: ZREM, ZADD, SET
 local index, families, stays = KEYS[1], KEYS[2], ARGV[1]
-local ended, till = {}, valid(index, stays)
-for _, digest in ipairs(call('ZRANGE', index, 0, -1)) do
-    if digest ~= stays then
-        ended[#ended + 1] = digest
-    end
+local till = valid(index, stays)
+if till then
+    call('ZREM', index, stays)
 end
-call('DEL', index)
+local over, ended, struck = make_room(index, 0)
 if till then
     call('ZADD', index, decimal(till), stays)
-    outlive(index, decimal(till))
+    outlive(index, till)
 end
-for _, member in ipairs(call('ZRANGE', families, 0, -1)) do
-    if not till or sub(member, 23) ~= ARGV[2] then
-        call('ZREM', families, member)
-    end
-end
-return ended
+local _, _, struck_families = make_room(families, math.huge)
+local ended_families = end_families(families, {}, till and ARGV[2] or '')
+call('SET', KEYS[3], after_revoked(KEYS[3]), 'PX', 3600000)
+return { over, ended, struck, ended_families, struck_families }

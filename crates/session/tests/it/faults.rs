@@ -121,14 +121,9 @@ async fn what_was_evicted_is_nobody_and_what_is_no_session_is_told() {
     let server = Server::start();
     let sessions = patient(&on(&server).await).build().unwrap();
     let find = |kind: &str| {
-        let keys = server.command(&["KEYS", "*"]);
-        let keys = keys
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|key| key.as_str().unwrap().to_owned());
-        keys.filter(|key| server.command(&["TYPE", key]).as_str() == Some(kind))
-            .collect::<Vec<_>>()
+        let mut found = crate::keys(&server);
+        found.retain(|key| server.command(&["TYPE", key]).as_str() == Some(kind));
+        found
     };
     for kind in ["hash", "zset"] {
         let made = sessions.create("user-1", profile("Alice")).await.unwrap();

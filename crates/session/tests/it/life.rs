@@ -150,10 +150,7 @@ async fn a_session_that_nobody_uses_ends_and_one_that_is_used_ends_at_its_limit(
     // Written down when a tenth of the idle time is over, and not each time.
     assert!((10..=31).contains(&seen), "{seen}");
     assert!(sessions.load(left.token()).await.unwrap().is_none());
-    until("no key is left", async || {
-        server.command(&["DBSIZE"]).as_int() == Some(0)
-    })
-    .await;
+    crate::only_indexes_are_left(&server, &sessions).await;
 }
 
 #[tokio::test]

@@ -6,9 +6,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod acks;
+mod cleanup;
 mod data;
+mod events;
 mod faults;
 mod life;
+mod logins;
 mod races;
 mod refresh;
 mod users;
@@ -75,4 +79,23 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(began.elapsed() < 20 * SECOND, "never: {what}");
         tokio::task::yield_now().await;
     }
+}
+
+/// What has ended leaves its user's indexes, for an hour at most; and clean-up removes them.
+async fn only_indexes_are_left(server: &Server, sessions: &Sessions<Profile>) {
+    until("no session is left", async || {
+        keys(server).iter().all(|key| {
+            let lasts = server.command(&["TTL", key]).as_int().unwrap();
+            server.command(&["TYPE", key]).as_str() == Some("zset") && (0..=3_600).contains(&lasts)
+        })
+    })
+    .await;
+    sessions.cleanup().await.unwrap();
+    assert_eq!(keys(server), [""; 0]);
+}
+
+fn keys(server: &Server) -> Vec<String> {
+    let keys = server.command(&["KEYS", "*"]);
+    let keys = keys.as_array().unwrap().iter();
+    keys.map(|key| key.as_str().unwrap().to_owned()).collect()
 }

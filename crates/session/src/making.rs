@@ -1,0 +1,221 @@
+//! Sessions that begin, and get other tokens.
+
+use russet_core::{Bytes, Error, FromReply as _, Policy, Reply};
+
+use crate::ending::Ended;
+use crate::event::{Because, SessionEvent};
+use crate::fields::Stored;
+use crate::keys::{BEGIN, CLOSE, CREATE, LOGIN, Place, ROTATE, families, revoked};
+use crate::listed::SessionId;
+use crate::token::{Digest, Tag};
+use crate::way::{MOVES, Way, one_number};
+use crate::wire::{About, Found, Head, Record, millis, number, text, unreadable};
+
+/// What a session begins with.
+pub(crate) struct Beginning<'a> {
+    pub(crate) place: &'a Place,
+    /// Its internal number.
+    pub(crate) id: [u8; 16],
+    pub(crate) about: &'a About,
+    /// Since when its user's sessions must not have been revoked.
+    pub(crate) since: Option<u64>,
+}
+
+impl Beginning<'_> {
+    fn since(&self) -> Bytes {
+        self.since
+            .map_or_else(Bytes::new, |since| since.to_string().into())
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.about.user.as_deref()
+    }
+}
+
+/// What became of a login.
+pub(crate) enum LoggedIn {
+    Done(Record),
+    /// All sessions of the user were revoked since it began.
+    Revoked,
+    Gone,
+}
+
+impl Way {
+    /// Since when sessions of this tag must not be revoked, of a login that begins now.
+    pub(crate) async fn begin(&self, tag: Tag) -> Result<u64, Error> {
+        let login = (&self.operations.login, Policy::Idempotent);
+        let keys = [revoked(&self.stem, tag)];
+        let since: Bytes = self.ask(login, &BEGIN, &keys, Vec::new()).await?;
+        number(&since)
+    }
+
+    /// Creates a session of what is sealed already, and removes what it was one too many for. Nothing if all were revoked meanwhile.
+    pub(crate) async fn create(
+        &self,
+        beginning: &Beginning<'_>,
+        about: &[u8],
+        stored: Stored,
+    ) -> Result<Option<Record>, Error> {
+        self.eviction.look();
+        let Beginning { place, id, .. } = *beginning;
+        let rest = Head::rest(id, about);
+        let mut args: Vec<Bytes> = vec![
+            text(place.digest.as_str()),
+            millis(self.idle).to_string().into(),
+            millis(self.absolute).to_string().into(),
+            self.many.to_string().into(),
+            beginning.since(),
+            rest.clone(),
+        ];
+        let fields = stored.iter();
+        args.extend(fields.flat_map(|(field, value)| [field.clone(), value.clone()]));
+        let keys = [
+            place.key(&self.stem),
+            place.index(&self.stem),
+            revoked(&self.stem, place.tag),
+        ];
+        let create = (&self.operations.create, Policy::Idempotent);
+        let told = match self.ask::<Reply>(create, &CREATE, &keys, args).await? {
+            Reply::Int(0) => return Ok(None),
+            told => Vec::<Reply>::from_reply(told)?,
+        };
+        let [now, till, most, over, ended, struck] =
+            <[Reply; 6]>::try_from(told).map_err(|_| unreadable())?;
+        let time = |told| number(&Bytes::from_reply(told)?);
+        let (now, till, most) = (time(now)?, time(till)?, time(most)?);
+        let ended = Ended::read(over, ended, struck)?;
+        self.tell_of(&ended, beginning.user(), Because::TooMany);
+        let Ended { ended, struck, .. } = ended;
+        self.retire(place.tag, &[ended, struck].concat()).await;
+        self.events.tell(|| SessionEvent::Created {
+            user: beginning.user().map(str::to_owned),
+            id: SessionId(place.digest.clone()),
+        });
+        let head = Head {
+            created: now,
+            seen: now,
+            most,
+            writes: 0,
+            id,
+            about: rest.slice(16..),
+        };
+        Ok(Some(Record { head, till, stored }))
+    }
+
+    /// Makes a session that of a user, under a new digest. Where one script cannot do it, because the two are in different slots of a cluster, it is closed first and
+    /// created then.
+    pub(crate) async fn login(
+        &self,
+        place: &mut Place,
+        new: &Beginning<'_>,
+        about: &[u8],
+    ) -> Result<LoggedIn, Error> {
+        let login = (&self.operations.login, Policy::Idempotent);
+        if self.lane.is_cluster() {
+            let beside = [families(&self.stem, place.tag)];
+            let close = (login.0, Policy::AtMostOnce);
+            let closed = self.on(close, &CLOSE, place, &beside, &[]).await?;
+            let Some(closed) = closed.map(Record::read).transpose()? else {
+                return Ok(LoggedIn::Gone);
+            };
+            let Some(record) = self.create(new, about, closed.stored).await? else {
+                return Ok(LoggedIn::Revoked);
+            };
+            *place = new.place.clone();
+            return Ok(LoggedIn::Done(record));
+        }
+        let rest = Head::rest(new.id, about);
+        for _ in 0..MOVES {
+            let keys = [
+                place.key(&self.stem),
+                place.index(&self.stem),
+                new.place.key(&self.stem),
+                new.place.index(&self.stem),
+                revoked(&self.stem, new.place.tag),
+                families(&self.stem, place.tag),
+            ];
+            let args = vec![
+                text(place.digest.as_str()),
+                text(new.place.digest.as_str()),
+                millis(self.idle).to_string().into(),
+                millis(self.absolute).to_string().into(),
+                self.many.to_string().into(),
+                new.since(),
+                rest.clone(),
+            ];
+            match Found::read(self.ask(login, &LOGIN, &keys, args).await?, Ok)? {
+                Found::Session(told) => return self.logged_in(place, new, told).await,
+                Found::Moved(digest) => place.digest = digest,
+                Found::Gone => break,
+            }
+        }
+        Ok(LoggedIn::Gone)
+    }
+
+    async fn logged_in(
+        &self,
+        place: &mut Place,
+        new: &Beginning<'_>,
+        told: Vec<Reply>,
+    ) -> Result<LoggedIn, Error> {
+        let Ok([all, over, ended, struck, families]) = <[Reply; 5]>::try_from(told) else {
+            return Ok(LoggedIn::Revoked);
+        };
+        let was = std::mem::replace(place, new.place.clone());
+        let ended = Ended::read(over, ended, struck)?;
+        self.tell_of(&ended, new.user(), Because::TooMany);
+        let Ended { ended, struck, .. } = ended;
+        self.retire(new.place.tag, &[ended, struck].concat()).await;
+        let families = Ended::of_families(families)?;
+        self.clean(was.tag, &families).await;
+        self.events.tell(|| SessionEvent::LoggedIn {
+            user: new.user().unwrap_or_default().to_owned(),
+            id: SessionId(new.place.digest.clone()),
+            was: SessionId(was.digest),
+        });
+        let record = Record::read(Vec::from_reply(all)?)?;
+        Ok(LoggedIn::Done(record))
+    }
+
+    /// Gives it another digest. Nothing if it is gone, or has another one already: then its place is that.
+    pub(crate) async fn rotate(
+        &self,
+        place: &mut Place,
+        new: Digest,
+        user: Option<&str>,
+    ) -> Result<bool, Error> {
+        let is = Place {
+            tag: place.tag,
+            digest: new,
+        };
+        let keys = [
+            place.key(&self.stem),
+            place.index(&self.stem),
+            is.key(&self.stem),
+        ];
+        let args = vec![
+            text(place.digest.as_str()),
+            text(is.digest.as_str()),
+            millis(self.grace).to_string().into(),
+        ];
+        let rotate = (&self.operations.rotate, Policy::Idempotent);
+        let reply = self.ask(rotate, &ROTATE, &keys, args).await?;
+        match Found::read(reply, one_number)? {
+            Found::Session(_) => {}
+            // It was done before, and the reply was lost.
+            Found::Moved(digest) if digest == is.digest => {}
+            Found::Moved(digest) => {
+                place.digest = digest;
+                return Ok(false);
+            }
+            Found::Gone => return Ok(false),
+        }
+        let was = std::mem::replace(place, is);
+        self.events.tell(|| SessionEvent::Rotated {
+            user: user.map(str::to_owned),
+            id: SessionId(place.digest.clone()),
+            was: SessionId(was.digest),
+        });
+        Ok(true)
+    }
+}
