@@ -37,7 +37,7 @@ pub struct Exported<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Sessions<T> {
-    /// All that sessions know of a user: each valid session with its data, the one that was used last first. It makes none of them last longer. One round trip for each key in
+    /// All that sessions know of a user: each valid session with its data, the one that was used last first. It makes none of them last longer. Two round trips for each key in
     /// the [ring](crate::Secrets), and one for each 32 sessions.
     ///
     /// # Errors

@@ -8,13 +8,16 @@
 
 mod acks;
 mod cleanup;
+mod clocks;
 mod data;
 mod events;
 mod faults;
 mod life;
 mod logins;
+mod processes;
 mod races;
 mod refresh;
+mod seen;
 mod users;
 
 use std::time::Duration;

@@ -201,3 +201,79 @@ async fn three_logins_are_three_sessions() {
     })
     .await;
 }
+
+/// Somebody comes just when a session ends: either it lasts longer by that, or it is over, and nobody who comes later finds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_when_it_ends_prolongs_it_or_is_too_late() {
+    let ns = crate::namespace().await;
+    let sessions = crate::patient(&ns).idle(crate::SECOND).build().unwrap();
+    let mut under_way = JoinSet::new();
+    let (mut prolonged, mut late) = (0, 0);
+    for at in 0..size(10_000, 600) {
+        if under_way.len() >= 500 {
+            let was_in_time = under_way.join_next().await.unwrap().unwrap();
+            *if was_in_time {
+                &mut prolonged
+            } else {
+                &mut late
+            } += 1;
+        }
+        under_way.spawn(just_at_its_end(sessions.clone(), at));
+    }
+    for was_in_time in under_way.join_all().await {
+        *if was_in_time {
+            &mut prolonged
+        } else {
+            &mut late
+        } += 1;
+    }
+    println!("{prolonged} prolonged, {late} too late");
+    assert!(
+        prolonged > 0 && late > 0,
+        "{prolonged} prolonged, {late} too late"
+    );
+}
+
+async fn just_at_its_end(sessions: Sessions<Profile>, at: u64) -> bool {
+    let made = sessions
+        .create(&format!("user-{at}"), profile("Alice"))
+        .await
+        .unwrap();
+    let (token, ends) = (made.token().clone(), made.expires());
+    let comes = |sessions: Sessions<Profile>, token: russet_session::Token, kind: u64| async move {
+        // From 6 ms before to 3 ms after.
+        let before = std::time::Duration::from_micros((at * 7 + kind * 13) % 90 * 100);
+        let when = ends + std::time::Duration::from_millis(3) - before;
+        let wait = when
+            .duration_since(std::time::SystemTime::now())
+            .unwrap_or_default();
+        tokio::time::sleep(wait).await;
+        let began = std::time::Instant::now();
+        let was_there = match kind {
+            0 => sessions.load(&token).await.unwrap().is_some(),
+            1 => sessions.extend(&token).await.unwrap() == Written::Done,
+            _ => sessions.extend_by(&token, crate::SECOND * 2).await.unwrap() == Written::Done,
+        };
+        (began, std::time::Instant::now(), was_there)
+    };
+    let come = |kind| tokio::spawn(comes(sessions.clone(), token.clone(), kind));
+    let mut told = Vec::new();
+    for one in [come(0), come(1), come(2)] {
+        told.push(one.await.unwrap());
+    }
+    let began = std::time::Instant::now();
+    let is_there = sessions.load(&token).await.unwrap().is_some();
+    told.push((began, std::time::Instant::now(), is_there));
+    for (_, over, was_there) in &told {
+        let later = told.iter().filter(|(began, ..)| began > over);
+        for (.., is_there) in later {
+            assert!(*was_there || !is_there, "it came back: {told:?}");
+            // A second at least, of which nothing is over.
+            assert!(
+                !was_there || *is_there,
+                "it was prolonged and is gone: {told:?}"
+            );
+        }
+    }
+    is_there
+}
