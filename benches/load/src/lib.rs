@@ -11,6 +11,7 @@
     reason = "a bench that cannot measure has nothing better to do than to stop"
 )]
 
+mod account;
 mod closed_loop;
 mod cpu;
 mod herd;
@@ -21,6 +22,7 @@ mod threads;
 mod user;
 mod zipf;
 
+pub use account::{Account, now};
 pub use closed_loop::Measured;
 pub use scenario::{
     CONCERNS, KEYS, Kind, LOAD, MANY, PAGE_LEN, SCENARIOS, Scenario, Slots, TAGS, TOKEN_BUCKET,
@@ -70,6 +72,12 @@ pub struct Row {
     /// How many operations the task had that had most, for each of the one that had least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<f64>,
+    /// Bytes that the server was sent, an operation.
+    #[serde(default)]
+    pub bytes_sent_per_op: f64,
+    /// Operations that left no trace, an operation, where they should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_per_op: Option<f64>,
     /// Against the physical limit of the same run.
     pub ratio_to_limit: Option<f64>,
 }
@@ -94,6 +102,8 @@ impl Row {
             loads_per_op: None,
             errors_per_op: None,
             spread: None,
+            bytes_sent_per_op: 0.0,
+            lost_per_op: None,
             ratio_to_limit: None,
         }
     }
@@ -121,6 +131,8 @@ impl Row {
             loads_per_op: None,
             errors_per_op: None,
             spread: None,
+            bytes_sent_per_op: 0.0,
+            lost_per_op: None,
             ratio_to_limit: None,
         }
     }
@@ -134,6 +146,11 @@ pub trait System: Clone + Send + Sync + 'static {
     /// How many calls of this client and its clones have failed, and were made again.
     fn errors(&self) -> usize {
         0
+    }
+
+    /// How many operations are to be seen in what is stored, where each should be.
+    fn kept(&self) -> impl Future<Output = Option<i64>> + Send {
+        async { None }
     }
 
     /// How often this client and its clones have loaded what was missing.
@@ -190,12 +207,24 @@ async fn measure<S: System>(
 ) -> Row {
     // Warm: connections, code, the server's caches.
     run(&client, scenario, time / 5).await;
+    let is_counted = scenario.kind == Kind::SessionVisit;
+    let kept = async || {
+        if is_counted {
+            client.kept().await
+        } else {
+            None
+        }
+    };
+    let kept_before = kept().await;
     let (server, cpu, loads) = (ServerStats::read(url), cpu::used(), client.loads());
     let errors = client.errors();
     let measured = run(&client, scenario, time).await;
     let (loads, errors) = (client.loads() - loads, client.errors() - errors);
     let cpu = cpu::used() - cpu;
     let server = ServerStats::read(url).since(&server);
+    let kept = kept().await.zip(kept_before);
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let kept = kept.map(|(after, before)| (after - before) as f64);
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let (ops, loads, errors) = (measured.ops as f64, loads as f64, errors as f64);
     Row {
@@ -213,6 +242,8 @@ async fn measure<S: System>(
         loads_per_op: scenario.kind.is_load().then_some(loads / ops),
         errors_per_op: (scenario.kind == Kind::Contended).then_some(errors / ops),
         spread: (scenario.kind == Kind::Contended).then_some(measured.spread),
+        bytes_sent_per_op: server.bytes_sent / ops,
+        lost_per_op: kept.map(|kept| (ops - kept) / ops),
         ratio_to_limit: None,
     }
 }

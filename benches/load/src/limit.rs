@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use russet_bench_load::{
-    KEYS, Kind, MANY, PAGE_LEN, Row, Scenario, ServerStats, TOKEN_BUCKET, TOKEN_BUCKET_ARGS,
-    VALUE_LEN, raw,
+    Account, KEYS, Kind, MANY, PAGE_LEN, Row, Scenario, ServerStats, TOKEN_BUCKET,
+    TOKEN_BUCKET_ARGS, VALUE_LEN, raw,
 };
 use russet_testkit::Server;
 
@@ -50,6 +50,7 @@ impl Limit {
             Kind::GetMany => mget_pages(scenario, server, time),
             Kind::Decide | Kind::DecideWindow => decide(scenario, server, time),
             Kind::Free => take(scenario, server, time),
+            Kind::SessionLoad(_) => hgetall(scenario, server, time),
             _ => get(scenario, server, time),
         }
     }
@@ -126,6 +127,33 @@ fn set(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
         "60000",
     ];
     benchmark(scenario, server, time, 1_000_000, &args, 1.0)
+}
+
+/// The fields of a session and no look whether it is valid: 64 connections, 64 commands in a pipeline.
+fn hgetall(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
+    let account = serde_json::to_value(Account::of(0, scenario.kind.payload()))?;
+    let fields = account.as_object().ok_or("an account has fields")?;
+    let mut hset = vec!["HSET".to_owned(), String::new()];
+    for (field, value) in fields {
+        hset.extend([field.clone(), value.to_string()]);
+    }
+    let mut connection = server.connection();
+    for turn in 0..KEYS {
+        hset[1] = format!("account:{turn:012}");
+        connection.command(&hset)?;
+    }
+    let keys = KEYS.to_string();
+    let args = [
+        "-c",
+        "64",
+        "-P",
+        "64",
+        "-r",
+        &keys,
+        "HGETALL",
+        "account:__rand_int__",
+    ];
+    benchmark(scenario, server, time, 300_000, &args, 1.0)
 }
 
 /// As many keys as a `get_many` has: one connection, one command at a time.

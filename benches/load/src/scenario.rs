@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What `cargo xtask bench` measures.
-pub const CONCERNS: [&str; 4] = ["core", "cache", "ratelimit", "locks"];
+pub const CONCERNS: [&str; 5] = ["core", "cache", "ratelimit", "locks", "session"];
 
 /// How many keys there are.
 pub const KEYS: usize = 10_000;
@@ -90,9 +90,34 @@ pub enum Kind {
     Free,
     /// Take a lock that all tasks want, hold it for a millisecond, and release it.
     Contended,
+    /// Load one of 10,000 sessions, of so many bytes.
+    SessionLoad(usize),
+    /// The same, and one time of 20 change a field of it.
+    SessionMix(usize),
+    /// The same, and change a field of it each time.
+    SessionCycle(usize),
+    /// All tasks load the same session and count in it.
+    SessionVisit,
 }
 
 impl Kind {
+    /// How many bytes a session has.
+    pub fn payload(self) -> usize {
+        match self {
+            Kind::SessionLoad(bytes) | Kind::SessionMix(bytes) | Kind::SessionCycle(bytes) => bytes,
+            _ => 2 << 10,
+        }
+    }
+
+    /// Whether a session's field is changed in a turn.
+    pub fn writes(self, turn: usize) -> bool {
+        match self {
+            Kind::SessionCycle(_) => true,
+            Kind::SessionMix(_) => turn.is_multiple_of(20),
+            _ => false,
+        }
+    }
+
     /// Whether it asks for something only now and then. Then scripts and other commands are sent, and `INFO` cannot tell how many.
     pub(crate) fn is_load(self) -> bool {
         matches!(
@@ -133,6 +158,10 @@ impl Scenario {
             | Kind::DenyStorm
             | Kind::Lease => "ratelimit",
             Kind::Free | Kind::Contended => "locks",
+            Kind::SessionLoad(_)
+            | Kind::SessionMix(_)
+            | Kind::SessionCycle(_)
+            | Kind::SessionVisit => "session",
             Kind::Hit
             | Kind::Insert
             | Kind::Miss
@@ -189,6 +218,10 @@ impl Scenario {
             // `russet-rw` is a read-write lock, whose calls share no scripts.
             Kind::Free => &["russet", "russet-rw", "rslock", "limit"],
             Kind::Contended => &["russet", "rslock"],
+            Kind::SessionLoad(_) => &["russet", "tower-sessions-redis-store", "limit"],
+            Kind::SessionMix(_) | Kind::SessionCycle(_) | Kind::SessionVisit => {
+                &["russet", "tower-sessions-redis-store"]
+            }
             // fred's cluster client hangs while slots move.
             _ if self.cluster == Some(Slots::Move) => &["russet"],
             _ if self.cluster.is_some() => &["russet", "fred"],
@@ -255,6 +288,13 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("free_1", Kind::Free, 1, 0),
     Scenario::new("free_64", Kind::Free, 64, 0),
     Scenario::new("contended_16", Kind::Contended, 16, 0),
+    // Sessions.
+    Scenario::new("load_64", Kind::SessionLoad(2 << 10), 64, 0),
+    Scenario::new("mix_2k", Kind::SessionMix(2 << 10), 64, 0),
+    Scenario::new("mix_20k", Kind::SessionMix(20 << 10), 64, 0),
+    Scenario::new("cycle_2k", Kind::SessionCycle(2 << 10), 64, 0),
+    Scenario::new("cycle_20k", Kind::SessionCycle(20 << 10), 64, 0),
+    Scenario::new("visits_64", Kind::SessionVisit, 64, 0),
 ];
 
 /// The script of [`Kind::Script`].

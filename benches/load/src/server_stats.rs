@@ -14,6 +14,8 @@ pub struct ServerStats {
     others: f64,
     /// CPU of the whole process, in µs.
     pub cpu_us: f64,
+    /// What clients have sent, in bytes.
+    pub bytes_sent: f64,
 }
 
 impl ServerStats {
@@ -29,11 +31,13 @@ impl ServerStats {
             scripts: 0.0,
             others: 0.0,
             cpu_us: 0.0,
+            bytes_sent: 0.0,
         };
         all.fold(zero, |sum, one| ServerStats {
             scripts: sum.scripts + one.scripts,
             others: sum.others + one.others,
             cpu_us: sum.cpu_us + one.cpu_us,
+            bytes_sent: sum.bytes_sent + one.bytes_sent,
         })
     }
 
@@ -76,10 +80,16 @@ impl ServerStats {
             .filter_map(|(_, seconds)| seconds.parse::<f64>().ok())
             .sum::<f64>()
             * 1e6;
+        let bytes_sent = info("stats")
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("total_net_input_bytes:"))
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or_default();
         ServerStats {
             scripts,
             others,
             cpu_us,
+            bytes_sent,
         }
     }
 
@@ -105,6 +115,7 @@ impl ServerStats {
             scripts: self.scripts - earlier.scripts,
             others: self.others - earlier.others,
             cpu_us: self.cpu_us - earlier.cpu_us,
+            bytes_sent: self.bytes_sent - earlier.bytes_sent,
         }
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn systems() -> Outcome<Vec<Worker>> {
         rival("limitador"),
         rival("zset-log"),
         rival("rslock"),
+        rival("tower-sessions-redis-store"),
     ])
 }
 

@@ -3,6 +3,7 @@
 mod limiter;
 mod locks;
 mod memory;
+mod sessions;
 mod store;
 
 use russet_bench_load::{Kind, System, raw, worker};
@@ -10,6 +11,7 @@ use russet_bench_load::{Kind, System, raw, worker};
 use crate::limiter::{Limitador, ThrottleKit, Trypema, TrypemaHybrid, ZsetLog};
 use crate::locks::Rslock;
 use crate::memory::{Moka, QuickCache};
+use crate::sessions::TowerSessions;
 use crate::store::Store;
 
 fn main() {
@@ -70,9 +72,14 @@ fn main() {
             "0.10.0",
             |url| async move { Rslock::connect(&url) },
         ),
+        Ok("tower-sessions-redis-store") => {
+            worker("tower-sessions-redis-store", "0.16.0", |url| async move {
+                TowerSessions::filled(&url).await
+            });
+        }
         Ok("moka") => worker("moka", "0.12.16", |_| async { Moka::filled() }),
         _ => eprintln!(
-            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|limitador|zset-log|rslock rivals SCENARIO URL MILLISECONDS"
+            "SYSTEM=fred|redis-rs|rustis|cached|quick_cache|moka|trypema|throttle-kit|limitador|zset-log|rslock|tower-sessions-redis-store rivals SCENARIO URL MILLISECONDS"
         ),
     }
 }

@@ -10,7 +10,8 @@ use russet_core::{Ack, Acks, BuildError, BuildErrorKind, Eviction, Namespace, Po
 use crate::cleanup::Sweeping;
 use crate::event::Teller;
 use crate::fields::Shape;
-use crate::keys::{CONCERN, KEYS, LOAD};
+use crate::keys::{COMMIT, CONCERN, KEYS, LOAD};
+use crate::local::Local;
 use crate::operations::Operations;
 use crate::outage::{OnOutage, Told};
 use crate::secrets::Secrets;
@@ -33,6 +34,7 @@ use crate::wire::millis;
 /// | [`deadline`](Builder::deadline) | 1 s |
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Error`] |
 /// | [`ack`](Builder::ack) | [`Ack::Primary`] |
+/// | [`local`](Builder::local) | 32 MiB |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<T> {
@@ -51,6 +53,7 @@ pub struct Builder<T> {
     deadline: Duration,
     on_outage: OnOutage,
     ack: Ack,
+    local: u64,
     data: PhantomData<fn() -> T>,
 }
 
@@ -72,6 +75,7 @@ impl<T> Builder<T> {
             deadline: Duration::from_secs(1),
             on_outage: OnOutage::default(),
             ack: Ack::default(),
+            local: 32 << 20,
             data: PhantomData,
         }
     }
@@ -150,6 +154,13 @@ impl<T> Builder<T> {
         self
     }
 
+    /// How many bytes of sessions this process remembers, as Redis has them (encrypted, if they are): none, if 0. Each load asks Redis all the same, in as many round trips, and is
+    /// sent the data only if anybody has written it since: what is remembered is never older than what would be sent.
+    pub fn local(mut self, bytes: u64) -> Self {
+        self.local = bytes;
+        self
+    }
+
     /// The handle.
     ///
     /// # Errors
@@ -168,12 +179,15 @@ impl<T> Builder<T> {
                 loads: lane.script_calls(&LOAD, [idle, idle / 10], Policy::Idempotent),
                 // What is valid is so for longer than no time at all, and so nothing is written.
                 looks: lane.script_calls(&LOAD, [0, 1], Policy::Idempotent),
+                // Twice would be once too often, where it increments; and what it checks is its own the second time.
+                commits: lane.script_calls(&COMMIT, [0; 0], Policy::AtMostOnce),
                 acks: Acks::new(&server, self.ack)?,
                 ack: self.ack,
                 eviction: Eviction::new(&server, CONCERN, "a session that is evicted is a logout"),
                 operations: Operations::new(&self.ns, &stem),
                 told: Told::default(),
                 events: Teller::new(),
+                local: Local::new(self.local),
                 sweeping: Sweeping::default(),
                 server,
                 shape: Shape {

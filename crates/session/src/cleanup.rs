@@ -4,9 +4,8 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use russet_core::{Error, Key, Pace, Policy, Reply, Scan, Sweep, Swept};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use crate::data::Data;
 use crate::ending::{Ended, digests};
 use crate::error::SessionError;
 use crate::event::Because;
@@ -36,7 +35,7 @@ impl Cleanup {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Sessions<T> {
+impl<T: Data> Sessions<T> {
     /// Looks through all users' indexes, and removes from them what has ended. Nothing needs it to be right or to be forgotten: what ends has a TTL, and a login tidies
     /// its user's index. It finds sessions that ended by themselves, and so tells of [`Expired`](crate::SessionEvent::Expired): run it at least once an hour if you listen for those, or
     /// register the handle as a [`Sweep`]. A walk over all keys of the server, by `SCAN` with pauses, and two or three round trips for each user.
@@ -121,7 +120,7 @@ impl Way {
 pub(crate) struct Sweeping(tokio::sync::Mutex<Option<(Scan, Vec<Tag>)>>);
 
 /// One clean-up after the other, from where the last one was cut short.
-impl<T: Serialize + DeserializeOwned> Sweep for Sessions<T> {
+impl<T: Data> Sweep for Sessions<T> {
     fn subject(&self) -> String {
         format!("sessions {}", self.way.stem.as_str())
     }

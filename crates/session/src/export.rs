@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use crate::data::Data;
 use crate::device::Device;
 use crate::ending::enough;
 use crate::error::SessionError;
@@ -36,7 +36,7 @@ pub struct Exported<T> {
     pub data: T,
 }
 
-impl<T: Serialize + DeserializeOwned> Sessions<T> {
+impl<T: Data> Sessions<T> {
     /// All that sessions know of a user: each valid session with its data, the one that was used last first. It makes none of them last longer. Two round trips for each key in
     /// the [ring](crate::Secrets), and one for each 32 sessions.
     ///

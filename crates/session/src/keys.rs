@@ -42,7 +42,7 @@ const LOOK_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/look.lua");
 pub(crate) static CREATE: Script = Script::new(CREATE_TEXT);
 /// So many that a call takes less than half a millisecond of the server.
 pub(crate) static LOAD: Script = Script::new(LOAD_TEXT).at_most_keys(32);
-pub(crate) static COMMIT: Script = Script::new(COMMIT_TEXT);
+pub(crate) static COMMIT: Script = Script::new(COMMIT_TEXT).at_most_keys(16);
 pub(crate) static LOGIN: Script = Script::new(LOGIN_TEXT);
 pub(crate) static CLOSE: Script = Script::new(CLOSE_TEXT);
 pub(crate) static ISSUE: Script = Script::new(ISSUE_TEXT);

@@ -2,7 +2,9 @@
 
 mod builder;
 mod change;
+mod changing;
 mod cleanup;
+mod data;
 mod device;
 mod ending;
 mod error;
@@ -11,6 +13,7 @@ mod export;
 mod fields;
 mod keys;
 mod listed;
+mod local;
 mod login;
 mod making;
 mod operations;
@@ -26,6 +29,7 @@ mod write;
 
 pub use builder::Builder;
 pub use cleanup::Cleanup;
+pub use data::Data;
 pub use device::Device;
 pub use error::SessionError;
 pub use event::{Because, SessionEvent, SessionEvents};

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
+use crate::data::Data;
 use crate::device::Device;
 use crate::error::SessionError;
 use crate::session::Session;
@@ -22,7 +20,7 @@ pub struct Login<T> {
     pub(crate) since: u64,
 }
 
-impl<T: Serialize + DeserializeOwned> Sessions<T> {
+impl<T: Data> Sessions<T> {
     /// Begins a login. One round trip.
     ///
     /// # Errors
@@ -41,7 +39,7 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Login<T> {
+impl<T: Data> Login<T> {
     /// Creates the session, as [`create_on`](Sessions::create_on); nothing if all sessions of the user were revoked since the login began.
     ///
     /// # Errors

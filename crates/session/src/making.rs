@@ -1,14 +1,17 @@
 //! Sessions that begin, and get other tokens.
 
-use russet_core::{Bytes, Error, FromReply as _, Policy, Reply};
+use std::sync::Arc;
+
+use russet_core::{Bytes, Error, FromReply as _, Key, Policy, Reply};
 
 use crate::ending::Ended;
 use crate::event::{Because, SessionEvent};
 use crate::fields::Stored;
 use crate::keys::{BEGIN, CLOSE, CREATE, LOGIN, Place, ROTATE, families, revoked};
 use crate::listed::SessionId;
+use crate::operations::Counted;
 use crate::token::{Digest, Tag};
-use crate::way::{MOVES, Way, one_number};
+use crate::way::{MOVES, Way};
 use crate::wire::{About, Found, Head, Record, millis, number, text, unreadable};
 
 /// What a session begins with.
@@ -54,7 +57,7 @@ impl Way {
         &self,
         beginning: &Beginning<'_>,
         about: &[u8],
-        stored: Stored,
+        stored: Arc<Stored>,
     ) -> Result<Option<Record>, Error> {
         self.eviction.look();
         let Beginning { place, id, .. } = *beginning;
@@ -65,7 +68,7 @@ impl Way {
             millis(self.absolute).to_string().into(),
             self.many.to_string().into(),
             beginning.since(),
-            rest.clone(),
+            rest,
         ];
         let fields = stored.iter();
         args.extend(fields.flat_map(|(field, value)| [field.clone(), value.clone()]));
@@ -79,10 +82,10 @@ impl Way {
             Reply::Int(0) => return Ok(None),
             told => Vec::<Reply>::from_reply(told)?,
         };
-        let [now, till, most, over, ended, struck] =
-            <[Reply; 6]>::try_from(told).map_err(|_| unreadable())?;
-        let time = |told| number(&Bytes::from_reply(told)?);
-        let (now, till, most) = (time(now)?, time(till)?, time(most)?);
+        let [head, till, over, ended, struck] =
+            <[Reply; 5]>::try_from(told).map_err(|_| unreadable())?;
+        let head = Head::read(&Bytes::from_reply(head)?)?;
+        let till = number(&Bytes::from_reply(till)?)?;
         let ended = Ended::read(over, ended, struck)?;
         self.tell_of(&ended, beginning.user(), Because::TooMany);
         let Ended { ended, struck, .. } = ended;
@@ -91,15 +94,13 @@ impl Way {
             user: beginning.user().map(str::to_owned),
             id: SessionId(place.digest.clone()),
         });
-        let head = Head {
-            created: now,
-            seen: now,
-            most,
-            writes: 0,
-            id,
-            about: rest.slice(16..),
-        };
-        Ok(Some(Record { head, till, stored }))
+        Ok(Some(Record {
+            head,
+            till,
+            stored,
+            is_exact: true,
+            known: None,
+        }))
     }
 
     /// Makes a session that of a user, under a new digest. Where one script cannot do it, because the two are in different slots of a cluster, it is closed first and
@@ -114,8 +115,7 @@ impl Way {
         if self.lane.is_cluster() {
             let beside = [families(&self.stem, place.tag)];
             let close = (login.0, Policy::AtMostOnce);
-            let closed = self.on(close, &CLOSE, place, &beside, &[]).await?;
-            let Some(closed) = closed.map(Record::read).transpose()? else {
+            let Some(closed) = self.close(close, place, &beside).await? else {
                 return Ok(LoggedIn::Gone);
             };
             let Some(record) = self.create(new, about, closed.stored).await? else {
@@ -143,13 +143,35 @@ impl Way {
                 new.since(),
                 rest.clone(),
             ];
-            match Found::read(self.ask(login, &LOGIN, &keys, args).await?, Ok)? {
-                Found::Session(told) => return self.logged_in(place, new, told).await,
+            match Found::read(self.ask(login, &LOGIN, &keys, args).await?)? {
+                Found::Items(told) => return self.logged_in(place, new, told).await,
+                Found::Session(_) => return Err(unreadable()),
                 Found::Moved(digest) => place.digest = digest,
                 Found::Gone => break,
             }
         }
         Ok(LoggedIn::Gone)
+    }
+
+    /// Ends a session, and tells what it held.
+    async fn close(
+        &self,
+        asked: (&Counted, Policy),
+        place: &mut Place,
+        beside: &[Key],
+    ) -> Result<Option<Record>, Error> {
+        for _ in 0..MOVES {
+            let of_session = [place.key(&self.stem), place.index(&self.stem)];
+            let keys = [&of_session, beside].concat();
+            let args = vec![text(place.digest.as_str())];
+            match Found::read(self.ask(asked, &CLOSE, &keys, args).await?)? {
+                Found::Session(record) => return Ok(Some(record)),
+                Found::Items(_) => return Err(unreadable()),
+                Found::Moved(digest) => place.digest = digest,
+                Found::Gone => break,
+            }
+        }
+        Ok(None)
     }
 
     async fn logged_in(
@@ -173,7 +195,7 @@ impl Way {
             id: SessionId(new.place.digest.clone()),
             was: SessionId(was.digest),
         });
-        let record = Record::read(Vec::from_reply(all)?)?;
+        let record = Record::read(&Bytes::from_reply(all)?)?;
         Ok(LoggedIn::Done(record))
     }
 
@@ -200,8 +222,9 @@ impl Way {
         ];
         let rotate = (&self.operations.rotate, Policy::Idempotent);
         let reply = self.ask(rotate, &ROTATE, &keys, args).await?;
-        match Found::read(reply, one_number)? {
-            Found::Session(_) => {}
+        match Found::read(reply)? {
+            Found::Items(_) => {}
+            Found::Session(_) => return Err(unreadable()),
             // It was done before, and the reply was lost.
             Found::Moved(digest) if digest == is.digest => {}
             Found::Moved(digest) => {

@@ -5,10 +5,9 @@ use std::ops::Deref;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use russet_core::{Bytes, Error, FromReply as _, Key, Policy, Reply, Stem};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use crate::data::Data;
 use crate::device::Device;
 use crate::ending::Ended;
 use crate::error::SessionError;
@@ -134,7 +133,7 @@ pub(crate) struct Whose {
     user: String,
 }
 
-impl<T: Serialize + DeserializeOwned> Session<T> {
+impl<T: Data> Session<T> {
     /// Begins a family of refresh tokens for this session, bound to a scope: whoever shows one later is its user, also when the session is over because nobody used it. It ends with
     /// the session's logout, with [`revoke_others`](Sessions::revoke_others) of another one and with [`revoke_all`](Sessions::revoke_all). Nothing if the session is gone. One
     /// round trip.
@@ -177,7 +176,7 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Sessions<T> {
+impl<T: Data> Sessions<T> {
     /// Takes a refresh token, and gives the next one. Whoever lost the reply and shows it again, and other tabs that do, are given the same next one for
     /// [30 seconds](crate::Builder::rotation_grace), as long as that was not shown. Shown later or a second time, it ends the family (RFC 9700, 4.14.2). One round trip.
     ///
@@ -214,7 +213,7 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
         // Asked again it is the one before, and is told the same.
         let refresh = (&way.operations.refresh, Policy::Idempotent);
         let reply = way.ask(refresh, &REFRESH, &keys, args).await?;
-        let Found::Session(told) = Found::read(reply, Ok)? else {
+        let Found::Items(told) = Found::read(reply)? else {
             return Ok(Refreshed::Gone);
         };
         let told: Result<Vec<Bytes>, Error> = told.into_iter().map(Bytes::from_reply).collect();

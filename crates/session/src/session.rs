@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::change::Changes;
+use crate::changing::Changing;
+use crate::data::Data;
 use crate::device::Device;
 use crate::error::SessionError;
 use crate::event::Because;
+use crate::fields::Stored;
 use crate::keys::Place;
 use crate::listed::SessionId;
+use crate::local::Known;
 use crate::login::Login;
 use crate::making::{Beginning, LoggedIn};
 use crate::token::{Digest, Tag, Token};
-use crate::way::{Committed, Way};
-use crate::wire::{About, Record, time, unreadable};
+use crate::way::Way;
+use crate::wire::{About, Record, Version, time, unreadable};
 use crate::write::{Write, Written};
 
 /// How often a change is made again that others were faster than.
@@ -31,20 +33,33 @@ pub struct Session<T> {
     token: Token,
     /// What Redis knows of that token; where the session is has changed if another one was made since.
     shown: Digest,
-    about: About,
-    data: T,
+    about: Arc<About>,
+    /// Shared with what this process remembers of it.
+    pub(crate) data: Arc<T>,
 }
 
-impl<T: Serialize + DeserializeOwned> Session<T> {
+impl<T: Data> Session<T> {
     pub(crate) fn new(
         way: Arc<Way>,
         place: Place,
         (token, shown): (Token, Digest),
-        record: Record,
+        mut record: Record,
     ) -> Result<Self, SessionError> {
-        let about = way.shape.open_whole(&record.head.id, &record.head.about)?;
-        let data = way.shape.read(&record.head.id, &record.stored)?;
-        Ok(Session {
+        let known = record.known.take().and_then(|known| {
+            let data = known.data.downcast::<T>().ok()?;
+            Some((known.about, data))
+        });
+        let is_new = known.is_none();
+        let (about, data) = match known {
+            Some(known) => known,
+            None => {
+                let id = &record.head.id;
+                let about = way.shape.open_whole(id, &record.head.about)?;
+                let data = way.shape.read(id, &record.stored)?;
+                (Arc::new(about), Arc::new(data))
+            }
+        };
+        let session = Session {
             way,
             place,
             record,
@@ -52,13 +67,44 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
             shown,
             about,
             data,
-        })
+        };
+        if is_new {
+            session.remember();
+        }
+        Ok(session)
     }
 
     /// Takes over what Redis holds now.
     pub(crate) fn hold(&mut self, record: Record) -> Result<(), SessionError> {
-        self.data = self.way.shape.read(&record.head.id, &record.stored)?;
+        self.data = Arc::new(self.way.shape.read(&record.head.id, &record.stored)?);
         self.record = record;
+        Ok(())
+    }
+
+    /// The next load in this process need not be sent what this one was.
+    fn remember(&self) {
+        let known = || Known {
+            version: self.record.head.version,
+            stored: self.record.stored.clone(),
+            about: self.about.clone(),
+            data: self.data.clone(),
+        };
+        self.way.local.insert(&self.place.digest, known);
+    }
+
+    /// The data, for who changes it: nobody else's.
+    pub(crate) fn data_mut(&mut self) -> Result<&mut T, SessionError> {
+        if Arc::get_mut(&mut self.data).is_none() {
+            self.read_again()?;
+        }
+        let alone = || SessionError::data("a session's data is in use by somebody else");
+        Arc::get_mut(&mut self.data).ok_or_else(alone)
+    }
+
+    /// The data is again what Redis held.
+    pub(crate) fn read_again(&mut self) -> Result<(), SessionError> {
+        let (id, stored) = (&self.record.head.id, &self.record.stored);
+        self.data = Arc::new(self.way.shape.read(id, stored)?);
         Ok(())
     }
 
@@ -78,8 +124,8 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
         mut change: impl FnMut(&mut T) -> R,
     ) -> Result<Option<R>, SessionError> {
         for _ in 0..TRIES {
-            let (changes, data, made) = self.changed(&mut change)?;
-            if let Some(told) = self.commit(changes, data).await? {
+            let (changing, changes, made) = Changing::begin(self, &mut change)?;
+            if let Some(told) = changing.commit(changes).await? {
                 return Ok(told.is_done().then_some(made));
             }
         }
@@ -97,46 +143,19 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
         &mut self,
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, SessionError> {
-        let (changes, data, made) = self.changed(change)?;
-        let told = self.commit(changes.unchecked(), data).await?;
+        let (changing, changes, made) = Changing::begin(self, change)?;
+        let told = changing.commit(changes.unchecked()).await?;
         Ok(told.is_some_and(Written::is_done).then_some(made))
     }
 
-    /// What a change would write, the data with it, and what it returned.
-    fn changed<R>(
-        &self,
-        change: impl FnOnce(&mut T) -> R,
-    ) -> Result<(Changes, T, R), SessionError> {
-        let (shape, id) = (&self.way.shape, &self.record.head.id);
-        // What it was is read anew: the data of this handle stays as it is until it was written.
-        let mut data = shape.read::<T>(id, &self.record.stored)?;
-        let before = shape.plain(&data)?;
-        let made = change(&mut data);
-        let after = shape.plain(&data)?;
-        let changes = Changes::between(&before, &after, &self.record.stored, (shape, id))?;
-        Ok((changes, data, made))
-    }
-
-    /// Writes; nothing if others were faster, and then their data is held.
-    async fn commit(&mut self, changes: Changes, data: T) -> Result<Option<Written>, SessionError> {
-        if changes.is_empty() {
-            return Ok(Some(Written::Done));
-        }
-        let mut stored = self.record.stored.clone();
-        changes.apply(&mut stored);
-        self.way.check_size(&stored)?;
-        match self.way.commit(&mut self.place, None, &changes).await? {
-            None => Ok(Some(Written::Gone)),
-            Some(Committed::Differs(record)) => {
-                self.hold(record)?;
-                Ok(None)
-            }
-            Some(Committed::Done(writes, _)) => {
-                self.record.stored = stored;
-                self.record.head.writes = writes;
-                self.data = data;
-                Ok(Some(Written::Done))
-            }
+    /// Holds what was written, and remembers it where it was as this handle knew it before.
+    pub(crate) fn wrote(&mut self, version: Version, was_known: bool, stored: Arc<Stored>) {
+        self.record.stored = stored;
+        self.record.head.version = version;
+        self.record.is_exact = was_known;
+        match was_known {
+            true => self.remember(),
+            false => self.way.local.remove(&self.place.digest),
         }
     }
 
@@ -289,10 +308,7 @@ impl<T: Serialize + DeserializeOwned> Session<T> {
             LoggedIn::Done(record) => {
                 self.token = token;
                 self.shown = self.place.digest.clone();
-                self.about = self
-                    .way
-                    .shape
-                    .open_whole(&record.head.id, &record.head.about)?;
+                self.about = Arc::new(about);
                 self.hold(record)?;
                 Ok(Written::Done)
             }
@@ -339,7 +355,7 @@ impl<T> Session<T> {
 
     /// How often it was written.
     pub fn version(&self) -> u64 {
-        self.record.head.writes
+        self.record.head.version.writes()
     }
 
     /// When it was created, by the server's clock, as all times of it.

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russet_core::{Bytes, Finding, Namespace, Probe};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
+use crate::data::Data;
 use crate::device::Device;
 use crate::ending::enough;
 use crate::error::SessionError;
@@ -33,7 +32,7 @@ pub struct Sessions<T> {
     pub(crate) data: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize + DeserializeOwned> Sessions<T> {
+impl<T: Data> Sessions<T> {
     /// Sessions of this name, unique among those of the namespace.
     pub fn builder(ns: &Namespace, name: &str, secrets: &Secrets) -> Builder<T> {
         Builder::new(ns, name, secrets)
@@ -131,7 +130,11 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
             about: &about,
             since,
         };
-        let Some(record) = self.way.create(&beginning, &sealed, stored).await? else {
+        let Some(record) = self
+            .way
+            .create(&beginning, &sealed, Arc::new(stored))
+            .await?
+        else {
             return Ok(None);
         };
         let shown = (token, place.digest.clone());

@@ -12,12 +12,13 @@ use crate::cleanup::Sweeping;
 use crate::error::SessionError;
 use crate::event::Teller;
 use crate::fields::{Shape, Stored};
-use crate::keys::{COMMIT, EXTEND, LIST, LOOK, Place, index};
+use crate::keys::{EXTEND, LIST, LOOK, Place, index};
+use crate::local::Local;
 use crate::operations::{Counted, Operations};
 use crate::outage::{OnOutage, Told};
 use crate::secrets::Secrets;
 use crate::token::{Digest, Tag};
-use crate::wire::{Found, Record, millis, number, numbers, text, unreadable};
+use crate::wire::{Found, Record, Version, millis, number, numbers, packed, text, unreadable};
 
 /// So many fields a session has at most: what a script writes at once.
 pub(crate) const MOST_FIELDS: usize = 1_000;
@@ -33,6 +34,8 @@ pub(crate) struct Way {
     /// Reads sessions as who uses them does, and as who only looks at them.
     pub(crate) loads: ScriptCalls,
     pub(crate) looks: ScriptCalls,
+    pub(crate) commits: ScriptCalls,
+    pub(crate) local: Local,
     pub(crate) shape: Shape,
     pub(crate) secrets: Secrets,
     pub(crate) idle: Duration,
@@ -57,8 +60,14 @@ pub(crate) struct Way {
 
 /// What became of a write.
 pub(crate) enum Committed {
-    /// How often the session was written since, and what incremented fields hold.
-    Done(u64, Vec<Bytes>),
+    /// It was written.
+    Done {
+        version: Version,
+        /// Whether it was as the caller knew it before, and so is now.
+        was_known: bool,
+        /// What incremented fields hold.
+        sums: Vec<Bytes>,
+    },
     /// It is not as it must be, but so.
     Differs(Record),
 }
@@ -77,14 +86,27 @@ impl Way {
     async fn read(&self, calls: &ScriptCalls, place: &mut Place) -> Result<Option<Record>, Error> {
         self.eviction.look();
         for _ in 0..MOVES {
+            let known = self.local.get(&place.digest);
+            let version = known.as_ref().map(|known| known.version.bytes());
             let (key, index) = (place.key(&self.stem), place.index(&self.stem));
+            let own = [text(place.digest.as_str()), version.unwrap_or_default()];
             let began = Instant::now();
-            let reply = calls.call_beside(key, index, [place.digest.as_str()]).await;
-            let reply = self.seen(&self.operations.load, began, reply)?;
-            match Found::read(reply, Record::read)? {
-                Found::Session(record) => return Ok(Some(record)),
-                Found::Moved(digest) => place.digest = digest,
-                Found::Gone => return Ok(None),
+            let reply = calls.call_beside(key, index, own).await;
+            match (
+                Found::read(self.seen(&self.operations.load, began, reply)?)?,
+                known,
+            ) {
+                (Found::Session(record), _) => return Ok(Some(record)),
+                (Found::Items(items), Some(known)) => return Record::still(items, known).map(Some),
+                (Found::Items(_), None) => return Err(unreadable()),
+                (Found::Moved(digest), _) => {
+                    self.local.remove(&place.digest);
+                    place.digest = digest;
+                }
+                (Found::Gone, _) => {
+                    self.local.remove(&place.digest);
+                    return Ok(None);
+                }
             }
         }
         Ok(None)
@@ -94,17 +116,30 @@ impl Way {
     pub(crate) async fn commit(
         &self,
         place: &mut Place,
-        writes: Option<u64>,
+        (version, writes): (Option<Version>, Option<u64>),
         changes: &Changes,
     ) -> Result<Option<Committed>, Error> {
         let writes = writes.map_or_else(String::new, |writes| writes.to_string());
-        let args: Vec<Bytes> = std::iter::once(writes.into())
-            .chain(changes.args())
-            .collect();
-        // Twice would be once too often, where it increments; and what it checks is its own the second time.
-        let write = (&self.operations.write, Policy::AtMostOnce);
-        let items = self.on(write, &COMMIT, place, &[], &args).await?;
-        items.map(committed).transpose()
+        let version = version.map_or_else(Bytes::new, Version::bytes);
+        let known = [writes.into(), version].into_iter();
+        let args: Vec<Bytes> = known.chain(changes.args()).collect();
+        let args = packed(&args);
+        for _ in 0..MOVES {
+            let (key, index) = (place.key(&self.stem), place.index(&self.stem));
+            let own = [text(place.digest.as_str()), args.clone()];
+            let began = Instant::now();
+            let reply = self.commits.call_beside(key, index, own).await;
+            match Found::read(self.seen(&self.operations.write, began, reply)?)? {
+                Found::Items(items) => return committed(items).map(Some),
+                Found::Session(record) => return Ok(Some(Committed::Differs(record))),
+                Found::Moved(digest) => place.digest = digest,
+                Found::Gone => {
+                    self.local.remove(&place.digest);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Until when it is valid then; nothing if it is gone.
@@ -156,8 +191,9 @@ impl Way {
                 .collect();
             let args = std::iter::once(text(place.digest.as_str())).chain(args.iter().cloned());
             let reply = self.ask(asked, script, &keys, args.collect()).await?;
-            match Found::read(reply, Ok)? {
-                Found::Session(items) => return Ok(Some(items)),
+            match Found::read(reply)? {
+                Found::Items(items) => return Ok(Some(items)),
+                Found::Session(_) => return Err(unreadable()),
                 Found::Moved(digest) => place.digest = digest,
                 Found::Gone => return Ok(None),
             }
@@ -213,15 +249,16 @@ impl Way {
     }
 }
 
-fn committed(mut items: Vec<Reply>) -> Result<Committed, Error> {
-    if let [Reply::Array(_)] = &items[..]
-        && let Some(Reply::Array(all)) = items.pop()
-    {
-        return Ok(Committed::Differs(Record::read(all)?));
-    }
-    let mut items = items.into_iter().map(Bytes::from_reply);
-    let writes = number(&items.next().ok_or_else(unreadable)??)?;
-    Ok(Committed::Done(writes, items.collect::<Result<_, _>>()?))
+fn committed(items: Vec<Reply>) -> Result<Committed, Error> {
+    let mut items = items.into_iter();
+    let (Some(version), Some(was_known)) = (items.next(), items.next()) else {
+        return Err(unreadable());
+    };
+    Ok(Committed::Done {
+        version: Version::read(&Bytes::from_reply(version)?)?,
+        was_known: was_known == Reply::Int(1),
+        sums: items.map(Bytes::from_reply).collect::<Result<_, _>>()?,
+    })
 }
 
 pub(crate) fn one_number(items: Vec<Reply>) -> Result<u64, Error> {

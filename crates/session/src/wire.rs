@@ -1,5 +1,6 @@
 //! What Redis holds of a session, and what scripts answer.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use russet_core::{Bytes, Error, FromReply as _, Reply};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
 use crate::fields::Stored;
+use crate::local::Known;
 use crate::token::Digest;
 
 /// What describes a session; its times are the server's, in milliseconds since 1970.
@@ -16,11 +18,33 @@ pub(crate) struct Head {
     pub(crate) seen: u64,
     /// Until when it can be extended.
     pub(crate) most: u64,
-    pub(crate) writes: u64,
+    /// How often it was written, and when it was last.
+    pub(crate) version: Version,
     /// Its number, whatever its token.
     pub(crate) id: [u8; 16],
     /// Whose it is, and from where: as the codec stores it.
     pub(crate) about: Bytes,
+}
+
+/// What a session holds is the same as long as this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version([u8; 16]);
+
+impl Version {
+    pub(crate) fn read(told: &[u8]) -> Result<Self, Error> {
+        told.try_into().map(Version).map_err(|_| unreadable())
+    }
+
+    pub(crate) fn bytes(self) -> Bytes {
+        Bytes::copy_from_slice(&self.0)
+    }
+
+    /// How often the session was written.
+    pub(crate) fn writes(self) -> u64 {
+        self.0
+            .first_chunk()
+            .map_or(0, |bytes| whole(f64::from_le_bytes(*bytes)))
+    }
 }
 
 /// Whose a session is, and from where.
@@ -34,26 +58,26 @@ const VERSION: u8 = 1;
 const LIVES: u8 = 1;
 
 impl Head {
-    /// Of the first field: `<BBddddc16` and the rest.
+    /// Of the first field: `<BBdddddc16` and the rest.
     pub(crate) fn read(raw: &Bytes) -> Result<Self, Error> {
-        let (numbers, behind) = match raw.split_first_chunk::<34>() {
+        let (numbers, behind) = match raw.split_first_chunk::<42>() {
             Some((head, behind)) if head.starts_with(&[VERSION, LIVES]) => (&head[2..], behind),
             _ => return Err(unreadable()),
         };
         let (id, _) = behind.split_first_chunk::<16>().ok_or_else(unreadable)?;
-        let mut numbers = numbers
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|bytes| whole(f64::from_le_bytes(*bytes)));
-        let mut next = || numbers.next().unwrap_or_default();
+        let mut times = numbers.as_chunks::<8>().0.iter();
+        let mut next = || {
+            times
+                .next()
+                .map_or(0, |bytes| whole(f64::from_le_bytes(*bytes)))
+        };
         Ok(Head {
             created: next(),
             seen: next(),
             most: next(),
-            writes: next(),
+            version: Version::read(&numbers[24..])?,
             id: *id,
-            about: raw.slice(50..),
+            about: raw.slice(58..),
         })
     }
 
@@ -63,24 +87,26 @@ impl Head {
     }
 }
 
-/// What was found under a token.
-#[derive(Debug)]
-pub(crate) enum Found<S> {
-    Session(S),
+/// What a script of one session answers.
+pub(crate) enum Found {
+    /// What it says of it.
+    Items(Vec<Reply>),
+    /// All of it.
+    Session(Record),
     /// It has another token since, of this digest.
     Moved(Digest),
     Gone,
 }
 
-impl<S> Found<S> {
-    /// What all scripts of one session answer where it is not there; else what is made of the array that they answer.
-    pub(crate) fn read(
-        reply: Reply,
-        session: impl FnOnce(Vec<Reply>) -> Result<S, Error>,
-    ) -> Result<Self, Error> {
+impl Found {
+    pub(crate) fn read(reply: Reply) -> Result<Self, Error> {
         match reply {
-            Reply::Array(items) => session(items).map(Found::Session),
+            Reply::Array(items) => Ok(Found::Items(items)),
             Reply::Int(0) => Ok(Found::Gone),
+            // No letter of a digest is above 127, and no array in MessagePack begins below.
+            Reply::Bytes(told) if told.first().is_some_and(|first| *first > 127) => {
+                Record::read(&told).map(Found::Session)
+            }
             Reply::Bytes(digest) => {
                 let digest = Digest::told(&digest).ok_or_else(unreadable)?;
                 Ok(Found::Moved(digest))
@@ -91,31 +117,81 @@ impl<S> Found<S> {
 }
 
 /// All that Redis holds of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) head: Head,
     /// Until when it is valid.
     pub(crate) till: u64,
-    pub(crate) stored: Stored,
+    pub(crate) stored: Arc<Stored>,
+    /// Whether that is all that Redis held at that version: others may have written other fields before this process did.
+    pub(crate) is_exact: bool,
+    /// What this process made of it before.
+    pub(crate) known: Option<Known>,
 }
 
 impl Record {
-    /// Of fields and their values, and until when it is valid.
-    pub(crate) fn read(items: Vec<Reply>) -> Result<Self, Error> {
-        let mut items = items.into_iter().map(Bytes::from_reply);
+    /// The version at which Redis held just this, if that is known.
+    pub(crate) fn exactly(&self) -> Option<Version> {
+        self.is_exact.then_some(self.head.version)
+    }
+
+    /// Of what is known already, where nobody has written since: its first field, and until when it is valid.
+    pub(crate) fn still(items: Vec<Reply>, known: Known) -> Result<Self, Error> {
+        let [head, till] = <[Reply; 2]>::try_from(items).map_err(|_| unreadable())?;
+        let head = Head::read(&Bytes::from_reply(head)?)?;
+        Ok(Record {
+            head,
+            till: number(&Bytes::from_reply(till)?)?,
+            stored: known.stored.clone(),
+            is_exact: true,
+            known: Some(known),
+        })
+    }
+
+    /// Of fields and their values, and until when it is valid, in MessagePack.
+    pub(crate) fn read(told: &Bytes) -> Result<Self, Error> {
+        let mut rest = &told[..];
+        let count = rmp::decode::read_array_len(&mut rest).map_err(|_| unreadable())?;
+        let mut next = || {
+            let len = rmp::decode::read_str_len(&mut rest).map_err(|_| unreadable())?;
+            let len = usize::try_from(len).map_err(|_| unreadable())?;
+            let (item, behind) = rest.split_at_checked(len).ok_or_else(unreadable)?;
+            rest = behind;
+            Ok::<_, Error>(told.slice_ref(item))
+        };
         let (mut head, mut stored) = (None, Stored::new());
-        loop {
-            let item = items.next().ok_or_else(unreadable)??;
-            match items.next() {
-                None => {
-                    let (head, till) = (head.ok_or_else(unreadable)?, number(&item)?);
-                    return Ok(Record { head, till, stored });
-                }
-                Some(value) if item.is_empty() => head = Some(Head::read(&value?)?),
-                Some(value) => drop(stored.insert(item, value?)),
+        for _ in 0..count / 2 {
+            let (field, value) = (next()?, next()?);
+            match field.is_empty() {
+                true => head = Some(Head::read(&value)?),
+                false => drop(stored.insert(field, value)),
             }
         }
+        let (head, till) = (head.ok_or_else(unreadable)?, number(&next()?)?);
+        let stored = Arc::new(stored);
+        Ok(Record {
+            head,
+            till,
+            stored,
+            is_exact: true,
+            known: None,
+        })
     }
+}
+
+/// Texts as scripts read them: in MessagePack.
+pub(crate) fn packed(texts: &[Bytes]) -> Bytes {
+    let size: usize = texts.iter().map(|text| text.len() + 5).sum();
+    let mut out = Vec::with_capacity(size + 5);
+    let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+    // Writing to memory cannot fail.
+    let _ = rmp::encode::write_array_len(&mut out, count);
+    for text in texts {
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let _ = rmp::encode::write_str_len(&mut out, len);
+        out.extend_from_slice(text);
+    }
+    out.into()
 }
 
 /// Numbers that scripts answer as text.

@@ -1,10 +1,12 @@
 //! Writing single fields.
 
+use std::sync::Arc;
+
 use russet_core::Bytes;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::change::Changes;
+use crate::data::Data;
 use crate::error::SessionError;
 use crate::session::Session;
 use crate::way::Committed;
@@ -40,7 +42,7 @@ pub struct Write<'s, T> {
     refused: Option<SessionError>,
 }
 
-impl<'s, T: Serialize + DeserializeOwned> Write<'s, T> {
+impl<'s, T: Data> Write<'s, T> {
     pub(crate) fn new(session: &'s mut Session<T>) -> Self {
         Write {
             session,
@@ -109,31 +111,29 @@ impl<'s, T: Serialize + DeserializeOwned> Write<'s, T> {
             return Err(refused);
         }
         let mut stored = session.record.stored.clone();
-        changes.apply(&mut stored);
+        changes.apply(Arc::make_mut(&mut stored));
         session.way.check_size(&stored)?;
         // What it would be if it were not incremented is of the same type.
-        session
-            .way
-            .shape
-            .read::<T>(&session.record.head.id, &stored)?;
-        let told = session
-            .way
-            .commit(&mut session.place, expected, &changes)
-            .await?;
-        match told {
+        let (id, way) = (session.record.head.id, session.way.clone());
+        way.shape.read::<T>(&id, &stored)?;
+        let version = (session.record.exactly(), expected);
+        match way.commit(&mut session.place, version, &changes).await? {
             None => Ok(Written::Gone),
             Some(Committed::Differs(record)) => {
                 session.hold(record)?;
                 Ok(Written::Stale)
             }
-            Some(Committed::Done(writes, sums)) => {
+            Some(Committed::Done {
+                version,
+                was_known,
+                sums,
+            }) => {
                 for ((field, _), sum) in changes.adds.iter().zip(sums) {
-                    stored.insert(Bytes::copy_from_slice(field.as_bytes()), sum);
+                    let field = Bytes::copy_from_slice(field.as_bytes());
+                    Arc::make_mut(&mut stored).insert(field, sum);
                 }
-                let mut record = session.record.clone();
-                record.stored = stored;
-                record.head.writes = writes;
-                session.hold(record)?;
+                session.data = Arc::new(way.shape.read(&id, &stored)?);
+                session.wrote(version, was_known, stored);
                 Ok(Written::Done)
             }
         }

@@ -4,6 +4,7 @@ mod cache;
 mod core;
 mod locks;
 mod ratelimit;
+mod session;
 
 use russet_bench_load::Row;
 
@@ -12,6 +13,7 @@ pub(crate) fn check(concern: &str, rows: &[Row]) {
     match concern {
         "cache" => cache::check(rows),
         "locks" => locks::check(rows),
+        "session" => session::check(rows),
         "ratelimit" => ratelimit::check(rows),
         _ => self::core::check(rows),
     }

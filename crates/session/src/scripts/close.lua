@@ -1,7 +1,7 @@
 -- Ends a session, and tells what it held: the first half of a login where its user's sessions are on another server.
 -- KEYS     the session, the index that it is in, that of its refresh tokens
 -- ARGV     its digest
--- REPLY    all its fields and until when it was valid; or 0, or a digest, as `load.lua`
+-- REPLY    as `load.lua`
 -- COST     O(fields)
 -- COMMANDS: HGETALL, ZREM, UNLINK
 local key, index = KEYS[1], KEYS[2]
@@ -14,8 +14,7 @@ call('ZREM', index, ARGV[1])
 call('UNLINK', key)
 for at = 1, #all, 2 do
     if all[at] == '' then
-        end_families(KEYS[3], { [sub(all[at + 1], 35, 50)] = true })
+        end_families(KEYS[3], { [number_of(all[at + 1])] = true })
     end
 end
-all[#all + 1] = decimal(till)
-return all
+return told(all, till)

@@ -2,7 +2,7 @@
 -- KEYS     the session, its user's index, when the user's sessions were revoked
 -- ARGV     its digest, for how long it is valid unless it is used and at most (milliseconds), how many its user may have, since when all of them must not have been
 --          revoked (microseconds, '' for ever), its internal number and what describes it, then each field and its value
--- REPLY    now, until when it is valid, and until when it can be extended; then the digests of those that had ended by themselves, of those that end now, and of
+-- REPLY    its first field, and until when it is valid; then the digests of those that had ended by themselves, of those that end now, and of
 --          those whose keys are still there; or 0 if all were revoked meanwhile
 -- COST     O(sessions that ended since + fields), at most 1,000 sessions
 -- COMMANDS: ZREM, HSET
@@ -12,7 +12,7 @@ if revoked_since(KEYS[3], ARGV[5]) then
 end
 -- Who asks again, because the reply was lost, is not one more.
 call('ZREM', index, digest)
-local head = { created = now, seen = now, most = now + most, writes = 0, rest = ARGV[6] }
+local head = { created = now, seen = now, most = now + most, writes = 0, written = now_exactly, rest = ARGV[6] }
 local fields = { '', headed(head) }
 for at = 7, #ARGV do
     fields[#fields + 1] = ARGV[at]
@@ -22,4 +22,4 @@ local till = math.min(now + idle, head.most)
 -- This one comes after them.
 local over, ended, struck = make_room(index, many - 1)
 prolong(key, index, digest, till)
-return { decimal(now), decimal(till), decimal(head.most), over, ended, struck }
+return { fields[2], decimal(till), over, ended, struck }

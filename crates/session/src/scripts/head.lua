@@ -6,6 +6,12 @@
 -- COMMANDS: TIME, ZSCORE, ZRANGEBYSCORE, ZCOUNT, ZREM, HGET, HSET, ZADD, PEXPIREAT, GET
 local call, read, write, sub = redis.call, struct.unpack, struct.pack, string.sub
 
+-- A session as scripts tell it: one text, of its fields and values and until when it is valid, in MessagePack. That costs a third of what an array of them does.
+local function told(all, till)
+    all[#all + 1] = string.format('%.0f', till)
+    return cmsgpack.pack(all)
+end
+
 -- The server's time, in milliseconds, and in microseconds.
 local time = call('TIME')
 local now, now_exactly = time[1] * 1000 + math.floor(time[2] / 1000), time[1] * 1000000 + time[2]
@@ -15,20 +21,31 @@ local function decimal(value)
     return string.format('%.0f', value)
 end
 
--- The field without a name is '<BBddddc16' and what describes the session: 1, what it is, when it was created and last seen, until when it can be
--- extended, how often it was written, and its internal number. Where a session has another token since, it is '<BB' and the other's digest.
+-- The field without a name is '<BBdddddc16' and what describes the session: 1, what it is, when it was created and last seen, until when it can be
+-- extended, how often it was written, when it was last (microseconds), and its internal number. Where a session has another token since, it is '<BB' and the other's digest.
 local LIVES, MOVED = 1, 2
 
 local function header(raw)
     local head = {}
     local version, kind
-    version, kind, head.created, head.seen, head.most, head.writes = read('<BBdddd', raw)
-    head.rest = sub(raw, 35)
+    version, kind, head.created, head.seen, head.most, head.writes, head.written = read('<BBddddd', raw)
+    head.rest = sub(raw, 43)
     return head
 end
 
 local function headed(head)
-    return write('<BBdddd', 1, LIVES, head.created, head.seen, head.most, head.writes) .. head.rest
+    return write('<BBddddd', 1, LIVES, head.created, head.seen, head.most, head.writes, head.written) .. head.rest
+end
+
+-- What a session holds is the same as long as this is: how often and when it was written. A failover may undo writes, and others come in their place: the number
+-- alone would not tell.
+local function version_of(raw)
+    return sub(raw, 27, 42)
+end
+
+-- Its internal number.
+local function number_of(raw)
+    return sub(raw, 43, 58)
 end
 
 -- A session is valid while its user's index says so: until when, in milliseconds. Nothing for one that is over, was revoked (then 0 stands there, until its keys

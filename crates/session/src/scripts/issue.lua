@@ -13,7 +13,7 @@ if not raw then
 end
 local most = now + tonumber(ARGV[5])
 local till = math.min(now + tonumber(ARGV[4]), most)
-local of = sub(raw, 35, 50)
+local of = number_of(raw)
 -- As many as are looked at when a login ends; of more the ones that were used least recently end.
 local _, ended, struck = make_room(families, 999)
 call('SET', family, family_of({ most = most, rotated = 0, uses = 0, of = of, scope = ARGV[6], current = ARGV[3], previous = NONE, salt = NO_SALT, rest = ARGV[7] }),

@@ -3,7 +3,7 @@
 --          refresh tokens that it has
 -- ARGV     its digest, the new one, for how long it is valid unless it is used and at most (milliseconds), how many sessions the user may have, since when all of
 --          them must not have been revoked (microseconds, '' for ever), its internal number and what describes it
--- REPLY    an array of all its fields and until when it is valid, and arrays of the digests of the user's sessions, as `create.lua`, and one of the
+-- REPLY    the session as `load.lua` tells it, and arrays of the digests of the user's sessions, as `create.lua`, and one of the
 --          families of refresh tokens that it had; or '' in an array if all were revoked meanwhile; or 0, or a digest, as `load.lua`
 -- COST     O(fields + sessions that ended since), at most 1,000 sessions
 -- COMMANDS: HGETALL, EXISTS, RENAME, ZREM, HSET
@@ -13,7 +13,7 @@ if till and call('EXISTS', key) == 1 then
     if revoked_since(KEYS[5], ARGV[6]) then
         return { '' }
     end
-    local head = { created = now, seen = now, most = now + tonumber(ARGV[4]), writes = 0, rest = ARGV[7] }
+    local head = { created = now, seen = now, most = now + tonumber(ARGV[4]), writes = 0, written = now_exactly, rest = ARGV[7] }
     call('ZREM', index, ARGV[1])
     families = end_families(KEYS[6], { [sub(ARGV[7], 1, 16)] = true })
     call('RENAME', key, new)
@@ -28,6 +28,4 @@ else
         return gone(key)
     end
 end
-local all = call('HGETALL', new)
-all[#all + 1] = decimal(till)
-return { all, over, ended, struck, families }
+return { told(call('HGETALL', new), till), over, ended, struck, families }

@@ -11,7 +11,7 @@ for at = 1, #KEYS - 2 do
     local till, raw = valid(index, digest), call('HGET', key, '')
     local moved = raw and string.byte(raw, 2) == MOVED
     if raw and not moved then
-        of[sub(raw, 35, 50)] = true
+        of[number_of(raw)] = true
     end
     call('ZREM', index, digest)
     call('UNLINK', key)

@@ -215,7 +215,8 @@ async fn what_is_encrypted_is_readable_by_its_key_and_in_its_place_only() {
 
     let server = Server::start();
     let ns = crate::on(&server).await;
-    let build = |codec| patient(&ns).codec(codec).build().unwrap();
+    // What somebody writes by hand is told of no version.
+    let build = |codec| patient(&ns).codec(codec).local(0).build().unwrap();
     let sessions = build(Codec::default().encrypt(KeyRing::new([1; 32])));
     let rotated = build(Codec::default().encrypt(KeyRing::new([2; 32]).knows([1; 32])));
     let foreign = build(Codec::default().encrypt(KeyRing::new([3; 32])));
@@ -251,4 +252,111 @@ async fn what_is_encrypted_is_readable_by_its_key_and_in_its_place_only() {
         rotated.load(now.token()).await,
         Err(SessionError::Data(_))
     ));
+}
+
+/// Whatever a process remembers, it tells what Redis has; and what it remembers is not sent.
+#[tokio::test]
+async fn what_is_remembered_is_never_old_and_is_not_sent() {
+    let server = russet_testkit::Server::start();
+    let ns = crate::on(&server).await;
+    let build = |bytes| patient(&ns).local(bytes).build().unwrap();
+    let (one, two, bare) = (build(1 << 20), build(1 << 20), build(0));
+    let data = Profile {
+        role: "x".repeat(10_000),
+        ..profile("Alice")
+    };
+    let made = one.create("user-1", data).await.unwrap();
+    let sent = || -> u64 {
+        let stats = server.info("stats");
+        stats["total_net_output_bytes"].parse().unwrap()
+    };
+    let loads = async |sessions: &Sessions<Profile>| {
+        let before = sent();
+        for _ in 0..20 {
+            sessions.load(made.token()).await.unwrap().unwrap();
+        }
+        sent() - before
+    };
+    loads(&two).await;
+    let (remembered, all) = (loads(&two).await, loads(&bare).await);
+    assert!(
+        all > 200_000 && remembered < 50_000,
+        "{remembered} of {all}"
+    );
+    // Each sees at once what the other has written, also where both write at the same version.
+    for turn in 1..=50 {
+        let (writer, reader) = if turn % 2 == 0 {
+            (&one, &two)
+        } else {
+            (&two, &one)
+        };
+        let mut session = writer.load(made.token()).await.unwrap().unwrap();
+        let mut stale = reader.load(made.token()).await.unwrap().unwrap();
+        session
+            .update(|data| data.visits += 1)
+            .await
+            .unwrap()
+            .unwrap();
+        stale
+            .update(|data| data.theme = Some(turn.to_string()))
+            .await
+            .unwrap()
+            .unwrap();
+        for sessions in [&one, &two, &bare] {
+            let now = sessions.load(made.token()).await.unwrap().unwrap();
+            let seen = (now.data().visits, now.data().theme.as_deref());
+            assert_eq!(seen, (turn, Some(&*turn.to_string())));
+        }
+        // A handle that does not know what others wrote does not make others believe it.
+        stale
+            .update(|data| data.user = turn.to_string())
+            .await
+            .unwrap()
+            .unwrap();
+        let now = reader.load(made.token()).await.unwrap().unwrap();
+        assert_eq!(
+            (now.data().visits, &now.data().user),
+            (turn, &turn.to_string())
+        );
+    }
+}
+
+/// A failover undoes a write, and another takes its number: what a process remembers of the first is not what there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failover_undid_is_not_remembered() {
+    let primary = russet_testkit::Server::start();
+    let before = patient(&crate::on(&primary).await).build().unwrap();
+    let mut made = before.create("user-1", profile("Alice")).await.unwrap();
+    let token = made.token().clone();
+    let find = || {
+        let mut keys = crate::keys(&primary);
+        keys.retain(|key| primary.command(&["TYPE", key]).as_str() == Some("hash"));
+        keys.pop().unwrap()
+    };
+    let key = find();
+    let old = primary.command(&["HGETALL", &key]);
+    made.update(|data| data.role = "undone".into())
+        .await
+        .unwrap()
+        .unwrap();
+    // What the replica would have: as it was before that write.
+    let mut connection = primary.connection();
+    let mut restore: Vec<&[u8]> = vec![b"HSET", key.as_bytes()];
+    restore.extend(
+        old.as_array()
+            .unwrap()
+            .iter()
+            .map(|part| part.as_bytes().unwrap()),
+    );
+    connection.command(&restore).unwrap();
+    let other = patient(&crate::on(&primary).await).build().unwrap();
+    let mut session = other.load(&token).await.unwrap().unwrap();
+    assert_eq!((session.version(), &*session.data().role), (0, "reader"));
+    session
+        .update(|data| data.role = "other".into())
+        .await
+        .unwrap()
+        .unwrap();
+    let now = before.load(&token).await.unwrap().unwrap();
+    assert_eq!((now.version(), &*now.data().role), (1, "other"));
 }

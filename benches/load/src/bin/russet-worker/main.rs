@@ -9,6 +9,7 @@ mod client;
 mod local;
 mod locks;
 mod ratelimit;
+mod session;
 
 use russet_bench_load::{Scenario, asked};
 
@@ -16,6 +17,7 @@ fn main() {
     match asked().map(Scenario::concern) {
         Some("cache") => cache::measure(),
         Some("locks") => locks::measure(),
+        Some("session") => session::measure(),
         Some("ratelimit") => ratelimit::measure(),
         _ => client::measure(),
     }

@@ -1,0 +1,9 @@
+//! What a session may hold.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What a session may hold: a struct, or a map whose keys are text, that serde can write and read, and that threads can share. Every such type is one.
+pub trait Data: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Data for T {}

@@ -1,0 +1,17 @@
+//! Sessions of HTTP requests: a tower layer.
+
+#[cfg(feature = "axum")]
+mod axum;
+mod current;
+mod layer;
+mod origin;
+mod service;
+mod shown;
+
+pub use cookie::SameSite;
+pub use current::{Current, Held};
+pub use layer::SessionLayer;
+pub use service::{ResponseFuture, SessionService};
+
+#[cfg(feature = "axum")]
+pub use self::axum::{NoSession, SignedIn};
