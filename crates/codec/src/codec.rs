@@ -177,18 +177,20 @@ impl Codec {
         self.open(identity, bytes)?.read(PhantomData)
     }
 
-    /// The bytes of a value in this codec's format, without a header: what two values of one type are compared by, whatever encryption would make of
+    /// Appends the bytes of a value in this codec's format, without a header: what two values of one type are compared by, whatever encryption would make of
     /// them. [`seal`](Codec::seal) makes of them what is stored.
     ///
     /// # Errors
     /// If the value cannot be expressed in the format.
-    pub fn plain<T: Serialize + ?Sized>(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
-        let mut out = Vec::with_capacity(SMALL);
+    pub fn plain<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         match self.is_plain {
-            true => Format::Json.write(value, &mut out)?,
-            false => self.format.write(value, &mut out)?,
+            true => Format::Json.write(value, out),
+            false => self.format.write(value, out),
         }
-        Ok(out)
     }
 
     /// What is stored of the bytes that [`plain`](Codec::plain) made: as [`encode`](Codec::encode) of their value.

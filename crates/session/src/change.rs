@@ -1,10 +1,14 @@
 //! What is to be written.
 
+use std::cmp::Ordering;
+
 use russet_core::Bytes;
 use sha1::{Digest as _, Sha1};
 
 use crate::error::SessionError;
-use crate::fields::{Plain, Shape, Stored};
+use crate::fields::Shape;
+use crate::plain::Plain;
+use crate::stored::Stored;
 
 /// Changes of a session's fields, as `commit.lua` is told of them.
 #[derive(Clone, Debug, Default)]
@@ -25,20 +29,27 @@ impl Changes {
         (shape, id): (&Shape, &[u8; 16]),
     ) -> Result<Self, SessionError> {
         let mut changes = Changes::default();
-        let changed = after
-            .iter()
-            .filter(|(field, plain)| before.get(*field) != Some(*plain))
-            .map(|(field, plain)| (field, Some(plain)));
-        let removed = before.keys().filter(|field| !after.contains_key(*field));
-        for (field, plain) in changed.chain(removed.map(|field| (field, None))) {
-            let sealed = plain
-                .map(|plain| shape.seal(id, field, plain))
+        let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+        // Both are in order of names.
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (Some((was, _)), Some((is, _))) => was.cmp(is),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return Ok(changes),
+            };
+            let was = order.is_le().then(|| before.next()).flatten();
+            let is = order.is_ge().then(|| after.next()).flatten();
+            let Some((field, _)) = is.or(was).filter(|_| was != is) else {
+                continue;
+            };
+            let sealed = is
+                .map(|(_, plain)| shape.seal(id, field, plain))
                 .transpose()?;
             changes.set(field, sealed);
             let held = stored.get(field.as_bytes()).cloned();
-            changes.checks.push((field.clone(), held));
+            changes.checks.push((field.to_owned(), held));
         }
-        Ok(changes)
     }
 
     pub(crate) fn set(&mut self, field: &str, sealed: Option<Vec<u8>>) {
@@ -58,10 +69,9 @@ impl Changes {
     /// Fields as they are when all of it was written, but for what was incremented.
     pub(crate) fn apply(&self, stored: &mut Stored) {
         for (field, value) in &self.sets {
-            let field = Bytes::copy_from_slice(field.as_bytes());
             match value {
-                Some(value) => drop(stored.insert(field, value.clone())),
-                None => drop(stored.remove(&field)),
+                Some(value) => stored.insert(field, value.clone()),
+                None => stored.remove(field),
             }
         }
     }

@@ -1,11 +1,9 @@
 //! Data as fields: what serialises as a map is stored one entry a field, each in the codec's format; counters as bare numbers.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use russet_codec::{Codec, Format, Identity, Opened};
-use russet_core::Bytes;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, MapAccess, Visitor,
 };
@@ -13,11 +11,8 @@ use serde::ser::{self, Impossible, SerializeMap, SerializeStruct};
 use serde::{Serialize, forward_to_deserialize_any};
 
 use crate::error::SessionError;
-
-/// A session's data as it is compared: unencrypted, without headers.
-pub(crate) type Plain = BTreeMap<String, Vec<u8>>;
-/// A session's data as Redis has it.
-pub(crate) type Stored = BTreeMap<Bytes, Bytes>;
+use crate::plain::Plain;
+use crate::stored::Stored;
 
 /// How data is stored.
 #[derive(Clone, Debug)]
@@ -34,29 +29,31 @@ impl Shape {
     pub(crate) fn plain<T: Serialize + ?Sized>(&self, value: &T) -> Result<Plain, SessionError> {
         let parts = Parts {
             shape: self,
-            fields: Plain::new(),
+            fields: Plain::default(),
             key: None,
         };
-        value.serialize(parts).map_err(SessionError::data)
+        let plain = value.serialize(parts).map_err(SessionError::data)?;
+        Ok(plain.sorted())
     }
 
-    /// One field's value.
+    /// Appends one field's value.
     pub(crate) fn plain_field<T: Serialize + ?Sized>(
         &self,
         field: &str,
         value: &T,
-    ) -> Result<Vec<u8>, FieldError> {
+        out: &mut Vec<u8>,
+    ) -> Result<(), FieldError> {
         if field.is_empty() {
             return Err(FieldError::new("a field of a session has a name"));
         }
         if !self.is_counter(field) {
-            return self.codec.plain(value).map_err(FieldError::because);
+            return self.codec.plain(value, out).map_err(FieldError::because);
         }
-        let number = bare().plain(value);
-        let number = number.map_err(FieldError::because)?;
-        let is_number = std::str::from_utf8(&number).is_ok_and(|text| text.parse::<i64>().is_ok());
-        match is_number {
-            true => Ok(number),
+        let begin = out.len();
+        bare().plain(value, out).map_err(FieldError::because)?;
+        let number = std::str::from_utf8(&out[begin..]);
+        match number.is_ok_and(|text| text.parse::<i64>().is_ok()) {
+            true => Ok(()),
             false => Err(FieldError::new(format!(
                 "the field `{field}` is a counter, which holds a whole number of 64 bits"
             ))),
@@ -210,8 +207,10 @@ struct Parts<'s> {
 
 impl Parts<'_> {
     fn put<T: Serialize + ?Sized>(&mut self, field: &str, value: &T) -> Result<(), FieldError> {
-        let plain = self.shape.plain_field(field, value)?;
-        self.fields.insert(field.to_owned(), plain);
+        let name = self.fields.begin_field(field);
+        self.shape
+            .plain_field(field, value, &mut self.fields.bytes)?;
+        self.fields.end_field(name);
         Ok(())
     }
 }
@@ -339,7 +338,10 @@ impl SerializeMap for Parts<'_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), FieldError> {
         // The text of a text is itself in quotes.
-        let quoted = bare().plain(key).map_err(FieldError::because)?;
+        let mut quoted = Vec::new();
+        bare()
+            .plain(key, &mut quoted)
+            .map_err(FieldError::because)?;
         let codec = bare();
         let text = codec.open(&Identity::new("", "", b""), &quoted);
         let text = text.and_then(|opened| opened.read(PhantomData::<String>));

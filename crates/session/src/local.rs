@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
-use crate::fields::Stored;
+use crate::stored::Stored;
 use crate::token::Digest;
 use crate::wire::{About, Version};
 

@@ -6,10 +6,10 @@ use russet_core::{Bytes, Error, FromReply as _, Key, Policy, Reply};
 
 use crate::ending::Ended;
 use crate::event::{Because, SessionEvent};
-use crate::fields::Stored;
 use crate::keys::{BEGIN, CLOSE, CREATE, LOGIN, Place, ROTATE, families, revoked};
 use crate::listed::SessionId;
 use crate::operations::Counted;
+use crate::stored::Stored;
 use crate::token::{Digest, Tag};
 use crate::way::{MOVES, Way};
 use crate::wire::{About, Found, Head, Record, millis, number, text, unreadable};

@@ -14,13 +14,13 @@ use crate::device::Device;
 use crate::ending::enough;
 use crate::error::SessionError;
 use crate::event::{Because, SessionEvents};
-use crate::fields::Stored;
 use crate::keys::Place;
 use crate::listed::{Listed, SessionId};
 use crate::making::Beginning;
 use crate::outage::{OnOutage, is_outage};
 use crate::secrets::Secrets;
 use crate::session::Session;
+use crate::stored::Stored;
 use crate::token::{Tag, Token, random};
 use crate::way::{MOST_AT_ONCE, Way};
 use crate::wire::{About, Head, time, unreadable};
@@ -117,10 +117,9 @@ impl<T: Data> Sessions<T> {
         let shape = &self.way.shape;
         let (token, digest) = Token::new(tag)?;
         let place = Place { tag, digest };
-        let mut stored = Stored::new();
-        for (field, plain) in shape.plain(data)? {
-            let sealed = shape.seal(&id, &field, &plain)?;
-            stored.insert(field.into(), sealed.into());
+        let mut stored = Stored::default();
+        for (field, plain) in shape.plain(data)?.iter() {
+            stored.insert(field, shape.seal(&id, field, plain)?.into());
         }
         self.way.check_size(&stored)?;
         let sealed = shape.seal_whole(&id, &about)?;

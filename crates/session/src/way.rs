@@ -11,12 +11,13 @@ use crate::change::Changes;
 use crate::cleanup::Sweeping;
 use crate::error::SessionError;
 use crate::event::Teller;
-use crate::fields::{Shape, Stored};
+use crate::fields::Shape;
 use crate::keys::{EXTEND, LIST, LOOK, Place, index};
 use crate::local::Local;
 use crate::operations::{Counted, Operations};
 use crate::outage::{OnOutage, Told};
 use crate::secrets::Secrets;
+use crate::stored::Stored;
 use crate::token::{Digest, Tag};
 use crate::wire::{Found, Record, Version, millis, number, numbers, packed, text, unreadable};
 

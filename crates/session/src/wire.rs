@@ -7,8 +7,8 @@ use russet_core::{Bytes, Error, FromReply as _, Reply};
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
-use crate::fields::Stored;
 use crate::local::Known;
+use crate::stored::Stored;
 use crate::token::Digest;
 
 /// What describes a session; its times are the server's, in milliseconds since 1970.
@@ -105,7 +105,8 @@ impl Found {
             Reply::Int(0) => Ok(Found::Gone),
             // No letter of a digest is above 127, and no array in MessagePack begins below.
             Reply::Bytes(told) if told.first().is_some_and(|first| *first > 127) => {
-                Record::read(&told).map(Found::Session)
+                // A copy: what is remembered shall not keep the reply of a whole batch.
+                Record::read(&Bytes::copy_from_slice(&told)).map(Found::Session)
             }
             Reply::Bytes(digest) => {
                 let digest = Digest::told(&digest).ok_or_else(unreadable)?;
@@ -159,16 +160,16 @@ impl Record {
             rest = behind;
             Ok::<_, Error>(told.slice_ref(item))
         };
-        let (mut head, mut stored) = (None, Stored::new());
+        let (mut head, mut stored) = (None, Vec::new());
         for _ in 0..count / 2 {
             let (field, value) = (next()?, next()?);
             match field.is_empty() {
                 true => head = Some(Head::read(&value)?),
-                false => drop(stored.insert(field, value)),
+                false => stored.push((field, value)),
             }
         }
         let (head, till) = (head.ok_or_else(unreadable)?, number(&next()?)?);
-        let stored = Arc::new(stored);
+        let stored = Arc::new(Stored::of(stored));
         Ok(Record {
             head,
             till,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use russet_core::Bytes;
 use serde::Serialize;
 
 use crate::change::Changes;
@@ -55,10 +54,11 @@ impl<'s, T: Data> Write<'s, T> {
     /// Sets a field, as it is named where the data is serialised.
     pub fn set<V: Serialize + ?Sized>(mut self, field: &str, value: &V) -> Self {
         let shape = &self.session.way.shape;
+        let mut plain = Vec::new();
         let sealed = shape
-            .plain_field(field, value)
+            .plain_field(field, value, &mut plain)
             .map_err(SessionError::data)
-            .and_then(|plain| shape.seal(&self.session.record.head.id, field, &plain));
+            .and_then(|()| shape.seal(&self.session.record.head.id, field, &plain));
         match sealed {
             Ok(sealed) => self.changes.set(field, Some(sealed)),
             Err(error) => self.refused = self.refused.or(Some(error)),
@@ -129,7 +129,6 @@ impl<'s, T: Data> Write<'s, T> {
                 sums,
             }) => {
                 for ((field, _), sum) in changes.adds.iter().zip(sums) {
-                    let field = Bytes::copy_from_slice(field.as_bytes());
                     Arc::make_mut(&mut stored).insert(field, sum);
                 }
                 session.data = Arc::new(way.shape.read(&id, &stored)?);
