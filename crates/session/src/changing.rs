@@ -26,10 +26,11 @@ impl<'s, T: Data> Changing<'s, T> {
             is_written: false,
         };
         let way = changing.session.way.clone();
+        let size = changing.session.record.stored.size();
         let data = changing.session.data_mut()?;
-        let before = way.shape.plain(data)?;
+        let before = way.shape.plain(data, size)?;
         let made = change(data);
-        let after = way.shape.plain(data)?;
+        let after = way.shape.plain(data, size)?;
         let record = &changing.session.record;
         let of = (&way.shape, &record.head.id);
         let changes = Changes::between(&before, &after, &record.stored, of)?;

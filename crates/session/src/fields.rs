@@ -25,11 +25,15 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// The fields of a value.
-    pub(crate) fn plain<T: Serialize + ?Sized>(&self, value: &T) -> Result<Plain, SessionError> {
+    /// The fields of a value, which is expected to have so many bytes.
+    pub(crate) fn plain<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        bytes: usize,
+    ) -> Result<Plain, SessionError> {
         let parts = Parts {
             shape: self,
-            fields: Plain::default(),
+            fields: Plain::with_capacity(bytes),
             key: None,
         };
         let plain = value.serialize(parts).map_err(SessionError::data)?;

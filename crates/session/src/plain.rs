@@ -3,13 +3,21 @@
 use std::ops::Range;
 
 /// A session's data as it is compared: unencrypted, without headers. One piece of memory, and where in it each field's name and value are, by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Plain {
     pub(crate) bytes: Vec<u8>,
     fields: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl Plain {
+    /// With room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Plain {
+            bytes: Vec::with_capacity(bytes),
+            fields: Vec::with_capacity(16),
+        }
+    }
+
     /// Begins a field, whose value is what is appended until it is [ended](Plain::end_field).
     pub(crate) fn begin_field(&mut self, name: &str) -> Range<usize> {
         let begin = self.bytes.len();

@@ -95,6 +95,10 @@ impl<T: Data> Session<T> {
     /// The data, for who changes it: nobody else's.
     pub(crate) fn data_mut(&mut self) -> Result<&mut T, SessionError> {
         if Arc::get_mut(&mut self.data).is_none() {
+            // It is remembered again when it was written.
+            self.way.local.remove(&self.place.digest);
+        }
+        if Arc::get_mut(&mut self.data).is_none() {
             self.read_again()?;
         }
         let alone = || SessionError::data("a session's data is in use by somebody else");

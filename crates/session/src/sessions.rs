@@ -118,7 +118,7 @@ impl<T: Data> Sessions<T> {
         let (token, digest) = Token::new(tag)?;
         let place = Place { tag, digest };
         let mut stored = Stored::default();
-        for (field, plain) in shape.plain(data)?.iter() {
+        for (field, plain) in shape.plain(data, 256)?.iter() {
             stored.insert(field, shape.seal(&id, field, plain)?.into());
         }
         self.way.check_size(&stored)?;

@@ -38,6 +38,15 @@ impl Stored {
         self.0.len()
     }
 
+    /// How many bytes its fields have, names and values.
+    pub(crate) fn size(&self) -> usize {
+        let sizes = self
+            .0
+            .iter()
+            .map(|(field, value)| field.len() + value.len());
+        sizes.sum()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
         self.0.iter().map(|(field, value)| (field, value))
     }

@@ -230,10 +230,7 @@ impl Way {
 
     /// Whether data fits into a session.
     pub(crate) fn check_size(&self, stored: &Stored) -> Result<(), SessionError> {
-        let size = stored
-            .iter()
-            .map(|(field, value)| field.len() + value.len())
-            .sum();
+        let size = stored.size();
         if stored.len() > MOST_FIELDS {
             return Err(SessionError::data(format!(
                 "{} fields; a session has {MOST_FIELDS} at most",
