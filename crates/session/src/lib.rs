@@ -11,6 +11,8 @@ mod error;
 mod event;
 mod export;
 mod fields;
+#[cfg(feature = "tower")]
+pub mod http;
 mod keys;
 mod listed;
 mod local;

@@ -135,7 +135,9 @@ impl<T: Data> Current<T> {
         };
         match &*state {
             State::Held(session) if self.0.shown.token() != Some(session.token().as_str()) => {
-                let lasts = session.absolute().duration_since(std::time::SystemTime::now());
+                let lasts = session
+                    .absolute()
+                    .duration_since(std::time::SystemTime::now());
                 Change::Begun(session.token().to_string(), lasts.unwrap_or_default())
             }
             State::Ended => Change::Ended,

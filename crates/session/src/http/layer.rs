@@ -87,7 +87,8 @@ impl<T> SessionLayer<T> {
     /// Pages of this origin (`https://login.example.org`) may ask whatever they want.
     #[must_use]
     pub fn trust(self, origin: &str) -> Self {
-        self.with(|settings| settings.trusted.push(origin.trim_end_matches('/').to_owned()))
+        let origin = origin.trim_end_matches('/').to_owned();
+        self.with(|settings| settings.trusted.push(origin))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings<T>)) -> Self {

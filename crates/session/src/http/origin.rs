@@ -6,7 +6,10 @@ use http::{HeaderMap, Method, Uri, request};
 /// Whether a request that changes something comes from another site's page (cross-site request forgery): as `CrossOriginProtection` of Go's `net/http` decides, by what browsers
 /// say in `Sec-Fetch-Site` (W3C Fetch Metadata), older ones in `Origin`. What comes from no browser says neither, and brings no cookie that it was not given.
 pub(super) fn is_foreign(request: &request::Parts, trusted: &[String]) -> bool {
-    if matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE) {
+    if matches!(
+        request.method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    ) {
         return false;
     }
     let text = |name: &str| request.headers.get(name)?.to_str().ok();
@@ -73,14 +76,26 @@ mod tests {
             (false, vec![host, ("origin", "https://login.example.org")]),
             (
                 false,
-                vec![host, ("sec-fetch-site", "same-site"), ("origin", "https://login.example.org")],
+                vec![
+                    host,
+                    ("sec-fetch-site", "same-site"),
+                    ("origin", "https://login.example.org"),
+                ],
             ),
             (
                 true,
-                vec![host, ("sec-fetch-site", "cross-site"), ("origin", "https://shop.example.org")],
+                vec![
+                    host,
+                    ("sec-fetch-site", "cross-site"),
+                    ("origin", "https://shop.example.org"),
+                ],
             ),
         ] {
-            assert_eq!(is_foreign(&parts("POST", &fields), &trusted), expected, "{fields:?}");
+            assert_eq!(
+                is_foreign(&parts("POST", &fields), &trusted),
+                expected,
+                "{fields:?}"
+            );
             assert!(!is_foreign(&parts("GET", &fields), &trusted));
         }
         // HTTP/2 has no `Host`.

@@ -83,7 +83,10 @@ where
             if !shown.is_bearer() && is_foreign(&parts, &settings.trusted) {
                 return Ok(refused());
             }
-            let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+            let agent = parts
+                .headers
+                .get(USER_AGENT)
+                .and_then(|agent| agent.to_str().ok());
             let device = Device::unknown();
             let device = agent.map_or(device.clone(), |agent| device.agent(agent));
             let current = Current::new(settings.sessions.clone(), shown, device);

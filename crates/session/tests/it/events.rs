@@ -189,7 +189,8 @@ async fn clean_up_tells_of_what_expired_once() {
         }
     }
     let order = |a: &SessionId, b: &SessionId| a.as_str().cmp(b.as_str());
-    (ids.sort_by(order), found.sort_by(order));
+    ids.sort_by(order);
+    found.sort_by(order);
     assert_eq!(found, ids);
 }
 

@@ -50,7 +50,12 @@ async fn visit(current: Here) {
 
 async fn me(signed_in: SignedIn<Profile>) -> String {
     let held = signed_in.current().load().await.unwrap().unwrap();
-    format!("{} {} {}", signed_in.user(), held.data().user, held.data().visits)
+    format!(
+        "{} {} {}",
+        signed_in.user(),
+        held.data().user,
+        held.data().visits
+    )
 }
 
 async fn change(signed_in: SignedIn<Profile>) {
@@ -65,7 +70,10 @@ async fn rotate(current: Here) -> String {
 }
 
 async fn logout(current: Here) -> String {
-    current.logout().await.map_or("unknown".into(), |was| was.to_string())
+    current
+        .logout()
+        .await
+        .map_or("unknown".into(), |was| was.to_string())
 }
 
 async fn fails(current: Here) -> (StatusCode, &'static str) {
@@ -84,11 +92,18 @@ struct Browser {
 impl Browser {
     fn new(app: &Router) -> Self {
         let (app, fields) = (app.clone(), vec![("sec-fetch-site", "same-origin")]);
-        Browser { app, cookie: None, fields }
+        Browser {
+            app,
+            cookie: None,
+            fields,
+        }
     }
 
     async fn ask(&mut self, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
-        let mut request = Request::builder().method(method).uri(path).header("host", "shop.example.org");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "shop.example.org");
         for (name, value) in &self.fields {
             request = request.header(*name, *value);
         }
@@ -122,7 +137,13 @@ async fn a_browser_logs_in_comes_again_and_logs_out() {
     let (status, headers, _) = browser.ask("GET", "/me").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(text(&headers, "www-authenticate"), Some("Bearer"));
-    assert_eq!((text(&headers, "set-cookie"), text(&headers, "cache-control")), (None, None));
+    assert_eq!(
+        (
+            text(&headers, "set-cookie"),
+            text(&headers, "cache-control")
+        ),
+        (None, None)
+    );
 
     let (status, headers, _) = browser.ask("POST", "/login").await;
     assert_eq!(status, StatusCode::NO_CONTENT);
@@ -139,29 +160,50 @@ async fn a_browser_logs_in_comes_again_and_logs_out() {
     assert_eq!(browser.ask("POST", "/me").await.0, StatusCode::OK);
     let (_, headers, body) = browser.ask("GET", "/me").await;
     assert_eq!(body, "user-1 Alice 1");
-    assert_eq!((text(&headers, "set-cookie"), text(&headers, "cache-control")), (None, None));
+    assert_eq!(
+        (
+            text(&headers, "set-cookie"),
+            text(&headers, "cache-control")
+        ),
+        (None, None)
+    );
 
     let before = browser.cookie.clone();
     let (_, headers, token) = browser.ask("POST", "/rotate").await;
-    assert_eq!(browser.cookie.as_deref(), Some(&*format!("__Host-session={token}")));
+    assert_eq!(
+        browser.cookie.as_deref(),
+        Some(&*format!("__Host-session={token}"))
+    );
     assert_eq!(text(&headers, "cache-control"), Some("no-store"));
     // Another tab that still has the old one keeps what it has: it is not told the new one, and its own is not taken.
     let mut tab = Browser::new(&app);
     tab.cookie = before;
     let (status, headers, _) = tab.ask("GET", "/me").await;
-    assert_eq!((status, text(&headers, "set-cookie")), (StatusCode::OK, None));
+    assert_eq!(
+        (status, text(&headers, "set-cookie")),
+        (StatusCode::OK, None)
+    );
 
     let (_, headers, body) = browser.ask("POST", "/logout").await;
     assert_eq!(body, "true");
     let set = text(&headers, "set-cookie").unwrap();
-    assert!(set.starts_with("__Host-session=;") && set.contains("Max-Age=0"), "{set}");
+    assert!(
+        set.starts_with("__Host-session=;") && set.contains("Max-Age=0"),
+        "{set}"
+    );
     assert!(set.contains("Secure") && set.contains("Path=/"), "{set}");
-    assert_eq!(text(&headers, "clear-site-data"), Some("\"cookies\", \"storage\""));
+    assert_eq!(
+        text(&headers, "clear-site-data"),
+        Some("\"cookies\", \"storage\"")
+    );
     assert_eq!(text(&headers, "cache-control"), Some("no-store"));
     assert_eq!(browser.cookie, None);
     // The cookie of a session that is gone stays where it is.
     let (status, headers, _) = tab.ask("GET", "/me").await;
-    assert_eq!((status, text(&headers, "set-cookie")), (StatusCode::UNAUTHORIZED, None));
+    assert_eq!(
+        (status, text(&headers, "set-cookie")),
+        (StatusCode::UNAUTHORIZED, None)
+    );
     assert_eq!(sessions.list("user-1").await.unwrap(), []);
     let (_, headers, body) = tab.ask("POST", "/logout").await;
     assert_eq!(body, "false");
@@ -190,7 +232,10 @@ async fn what_another_site_s_page_asks_comes_to_no_handler() {
     let mut browser = Browser::new(&app);
     browser.ask("POST", "/login").await;
     for foreign in [
-        vec![("sec-fetch-site", "cross-site"), ("origin", "https://evil.example.com")],
+        vec![
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "https://evil.example.com"),
+        ],
         vec![("origin", "https://evil.example.com")],
         vec![("sec-fetch-site", "same-site")],
     ] {
@@ -203,7 +248,10 @@ async fn what_another_site_s_page_asks_comes_to_no_handler() {
         // To look is no change.
         assert_eq!(browser.ask("GET", "/me").await.2, "user-1 Alice 0");
     }
-    browser.fields = vec![("sec-fetch-site", "cross-site"), ("origin", "https://login.example.org")];
+    browser.fields = vec![
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://login.example.org"),
+    ];
     assert_eq!(browser.ask("POST", "/me").await.0, StatusCode::OK);
     assert_eq!(sessions.list("user-1").await.unwrap().len(), 1);
 }
@@ -216,7 +264,10 @@ async fn a_bearer_has_no_cookie_and_needs_no_origin() {
     let layer = SessionLayer::new(sessions.clone());
     let mut client = Browser::new(&app(layer.clone()));
     let authorization: &'static str = format!("bearer {}", made.token().as_str()).leak();
-    client.fields = vec![("authorization", authorization), ("origin", "https://evil.example.com")];
+    client.fields = vec![
+        ("authorization", authorization),
+        ("origin", "https://evil.example.com"),
+    ];
     assert_eq!(client.ask("POST", "/me").await.0, StatusCode::OK);
     assert_eq!(client.ask("GET", "/me").await.2, "user-2 Bob 1");
     let (_, headers, token) = client.ask("POST", "/rotate").await;
@@ -235,16 +286,24 @@ async fn a_bearer_has_no_cookie_and_needs_no_origin() {
 #[tokio::test]
 async fn the_cookie_is_as_it_was_configured() {
     let sessions = sessions().await;
-    let layer = SessionLayer::new(sessions.clone()).name("s id;").same_site(SameSite::Strict);
+    let layer = SessionLayer::new(sessions.clone())
+        .name("s id;")
+        .same_site(SameSite::Strict);
     let mut browser = Browser::new(&app(layer.clone().persistent()));
     let (_, headers, _) = browser.ask("POST", "/login").await;
     let set = text(&headers, "set-cookie").unwrap();
     assert!(set.starts_with("__Host-sid=v1."), "{set}");
-    assert!(set.contains("SameSite=Strict") && set.contains("Max-Age=86399"), "{set}");
+    assert!(
+        set.contains("SameSite=Strict") && set.contains("Max-Age=86399"),
+        "{set}"
+    );
     let mut plain = Browser::new(&app(layer.without_tls()));
     let (_, headers, _) = plain.ask("POST", "/login").await;
     let set = text(&headers, "set-cookie").unwrap();
-    assert!(set.starts_with("sid=v1.") && !set.contains("Secure"), "{set}");
+    assert!(
+        set.starts_with("sid=v1.") && !set.contains("Secure"),
+        "{set}"
+    );
     assert_eq!(plain.ask("GET", "/me").await.0, StatusCode::OK);
 }
 
@@ -257,7 +316,9 @@ async fn nothing_is_asked_until_somebody_wants_it_and_no_response_is_replaced() 
     browser.ask("POST", "/login").await;
     let calls = || {
         let stats = server.info("commandstats");
-        stats.get("cmdstat_evalsha").map(|stat| stat.split(',').next().unwrap().to_owned())
+        stats
+            .get("cmdstat_evalsha")
+            .map(|stat| stat.split(',').next().unwrap().to_owned())
     };
     let before = calls();
     assert_eq!(browser.ask("GET", "/").await.2, "nobody asks");
@@ -265,7 +326,10 @@ async fn nothing_is_asked_until_somebody_wants_it_and_no_response_is_replaced() 
     let cookie = browser.cookie.clone();
     // The handler failed, and what it did to the session is told all the same.
     let (status, _, body) = browser.ask("POST", "/fails").await;
-    assert_eq!((status, &*body), (StatusCode::INTERNAL_SERVER_ERROR, "its own words"));
+    assert_eq!(
+        (status, &*body),
+        (StatusCode::INTERNAL_SERVER_ERROR, "its own words")
+    );
     assert_ne!(browser.cookie, cookie);
     assert_eq!(browser.ask("GET", "/me").await.0, StatusCode::OK);
 }
@@ -285,12 +349,18 @@ async fn an_outage_is_a_503_and_takes_nobody_s_cookie() {
     server.pause();
     let (status, headers, _) = browser.ask("GET", "/me").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!((text(&headers, "retry-after"), text(&headers, "set-cookie")), (Some("1"), None));
+    assert_eq!(
+        (text(&headers, "retry-after"), text(&headers, "set-cookie")),
+        (Some("1"), None)
+    );
     let (_, headers, body) = browser.ask("POST", "/logout").await;
     assert_eq!((&*body, text(&headers, "set-cookie")), ("unknown", None));
     browser.app = lax;
     let (status, headers, _) = browser.ask("GET", "/me").await;
-    assert_eq!((status, text(&headers, "set-cookie")), (StatusCode::UNAUTHORIZED, None));
+    assert_eq!(
+        (status, text(&headers, "set-cookie")),
+        (StatusCode::UNAUTHORIZED, None)
+    );
     server.resume();
     crate::until("it is there again", async || {
         browser.ask("GET", "/me").await.0 == StatusCode::OK

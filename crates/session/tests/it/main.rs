@@ -12,6 +12,8 @@ mod clocks;
 mod data;
 mod events;
 mod faults;
+#[cfg(feature = "axum")]
+mod http;
 mod life;
 mod logins;
 mod processes;

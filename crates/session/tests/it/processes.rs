@@ -66,7 +66,7 @@ async fn something(sessions: &Sessions<Profile>, user: &str, turn: u64) {
         data.theme = Some(text.clone());
     });
     change.await.unwrap();
-    if turn % 2 == 0 {
+    if turn.is_multiple_of(2) {
         let _ = made.rotate().await.unwrap();
     }
     if let Some(token) = made.issue_refresh("web").await.unwrap()
