@@ -10,6 +10,7 @@ use russet_core::{Ack, Acks, BuildError, BuildErrorKind, Eviction, Namespace, Po
 use crate::cleanup::Sweeping;
 use crate::event::Teller;
 use crate::fields::Shape;
+use crate::ids::Ids;
 use crate::keys::{COMMIT, CONCERN, KEYS, LOAD};
 use crate::local::Local;
 use crate::operations::Operations;
@@ -35,6 +36,7 @@ use crate::wire::millis;
 /// | [`on_outage`](Builder::on_outage) | [`OnOutage::Error`] |
 /// | [`ack`](Builder::ack) | [`Ack::Primary`] |
 /// | [`local`](Builder::local) | 32 MiB |
+/// | [`ids`](Builder::ids) | [`Ids::Token`] |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<T> {
@@ -54,6 +56,7 @@ pub struct Builder<T> {
     on_outage: OnOutage,
     ack: Ack,
     local: u64,
+    ids: Ids,
     data: PhantomData<fn() -> T>,
 }
 
@@ -76,6 +79,7 @@ impl<T> Builder<T> {
             on_outage: OnOutage::default(),
             ack: Ack::default(),
             local: 32 << 20,
+            ids: Ids::default(),
             data: PhantomData,
         }
     }
@@ -154,6 +158,12 @@ impl<T> Builder<T> {
         self
     }
 
+    /// What the holder of a session shows.
+    pub fn ids(mut self, ids: Ids) -> Self {
+        self.ids = ids;
+        self
+    }
+
     /// How many bytes of sessions this process remembers, as Redis has them (encrypted, if they are): none, if 0. Each load asks Redis all the same, in as many round trips, and is
     /// sent the data only if anybody has written it since: what is remembered is never older than what would be sent.
     pub fn local(mut self, bytes: u64) -> Self {
@@ -198,6 +208,7 @@ impl<T> Builder<T> {
                 lane,
                 stem,
                 secrets: self.secrets,
+                ids: self.ids,
                 idle: self.idle,
                 absolute: self.absolute,
                 grace: self.grace,

@@ -215,7 +215,7 @@ impl Way {
     }
 
     /// Runs a script that ends something: where others must know of it, on a connection of its own.
-    async fn ending<T: FromReply>(
+    pub(crate) async fn ending<T: FromReply>(
         &self,
         script: &'static Script,
         keys: &[Key],

@@ -24,6 +24,11 @@ pub enum SessionError {
     },
     /// The data is not of the wanted type, or cannot be stored: it must be a struct or a map whose keys are text.
     Data(Source),
+    /// An id that was supplied could be guessed: whoever guesses it is logged in.
+    WeakId {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// It is done, and fewer replicas know of it than [were to](crate::Builder::ack), in the time that was given: a failover may undo it.
     NotReplicated {
         /// So many knew it in time.
@@ -45,7 +50,9 @@ impl SessionError {
         match self {
             SessionError::Conflict { .. } | SessionError::NotReplicated { .. } => true,
             SessionError::Redis(error) => error.is_retryable(),
-            SessionError::TooLarge { .. } | SessionError::Data(_) => false,
+            SessionError::TooLarge { .. } | SessionError::WeakId { .. } | SessionError::Data(_) => {
+                false
+            }
         }
     }
 
@@ -77,6 +84,10 @@ impl fmt::Display for SessionError {
             SessionError::TooLarge { size, most } => write!(
                 f,
                 "the session's data would be {size} bytes, and {most} are allowed; keep what is large elsewhere, or raise `max_size`"
+            ),
+            SessionError::WeakId { why } => write!(
+                f,
+                "the id could be guessed: {why}; supply a UUID of version 4, or 128 random bits as text"
             ),
             SessionError::NotReplicated { by, wanted } => write!(
                 f,

@@ -48,8 +48,17 @@ impl<T: Data> Sessions<T> {
     pub async fn export_user(&self, user: &str) -> Result<Vec<Exported<T>>, SessionError> {
         let mut all = Vec::new();
         for tag in self.way.secrets.tags(user) {
-            let valid = self.way.valid(tag).await?;
-            let loads = valid.into_iter().map(|(place, _)| self.export(place));
+            let valid: Vec<Place> = match self.way.ids.are_apart() {
+                true => {
+                    let named = self.way.named(tag).await?;
+                    named.iter().map(|(name, _)| name.place()).collect()
+                }
+                false => {
+                    let valid = self.way.valid(tag).await?;
+                    valid.into_iter().map(|(place, _)| place).collect()
+                }
+            };
+            let loads = valid.into_iter().map(|place| self.export(place));
             all.extend(try_join_all(loads).await?.into_iter().flatten());
         }
         all.sort_by_key(|exported| std::cmp::Reverse(exported.last_seen));
@@ -82,10 +91,15 @@ impl<T: Data> Sessions<T> {
     pub async fn wipe_user(&self, user: &str) -> Result<usize, SessionError> {
         let (mut count, mut acks) = (0, Vec::new());
         for tag in self.way.secrets.tags(user) {
+            if self.way.ids.are_apart() {
+                let why = (user, Because::Wiped);
+                count += self.way.revoke_all_apart(tag, None, why).await?;
+                continue;
+            }
             let (ended, acked) = self.way.revoke_all(tag, None).await?;
+            acks.push(acked);
             self.way.tell_of(&ended, Some(user), Because::Wiped);
             count += ended.ended.len();
-            acks.push(acked);
             self.way.remove(tag, &ended).await?;
         }
         acks.into_iter().try_for_each(enough)?;

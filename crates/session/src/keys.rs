@@ -36,6 +36,11 @@ const REVOKE_ALL_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/revoke
 const REMOVE_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/remove.lua");
 const TIDY_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/tidy.lua");
 const BEGIN_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/begin.lua");
+const NOTE_TEXT: &str = script!("#!lua\n", "scripts/note.lua");
+const UNNOTE_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/unnote.lua");
+const END_ID_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/end_id.lua");
+#[cfg(feature = "tower-sessions")]
+const PUT_TEXT: &str = script!("#!lua\n", "scripts/put.lua");
 const LIST_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/list.lua");
 const LOOK_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/look.lua");
 
@@ -55,6 +60,11 @@ pub(crate) static REVOKE_ALL: Script = Script::new(REVOKE_ALL_TEXT);
 pub(crate) static REMOVE: Script = Script::new(REMOVE_TEXT);
 pub(crate) static TIDY: Script = Script::new(TIDY_TEXT);
 pub(crate) static BEGIN: Script = Script::new(BEGIN_TEXT);
+pub(crate) static NOTE: Script = Script::new(NOTE_TEXT);
+pub(crate) static UNNOTE: Script = Script::new(UNNOTE_TEXT);
+pub(crate) static END_ID: Script = Script::new(END_ID_TEXT);
+#[cfg(feature = "tower-sessions")]
+pub(crate) static PUT: Script = Script::new(PUT_TEXT);
 pub(crate) static LIST: Script = Script::new(LIST_TEXT);
 pub(crate) static LOOK: Script = Script::new(LOOK_TEXT);
 
@@ -72,10 +82,14 @@ const OF_SESSIONS: &[&str] = &[
     REVOKE_ALL_TEXT,
     REMOVE_TEXT,
     TIDY_TEXT,
+    END_ID_TEXT,
     LIST_TEXT,
     LOOK_TEXT,
     ISSUE_TEXT,
+    #[cfg(feature = "tower-sessions")]
+    PUT_TEXT,
 ];
+const OF_APART: &[&str] = &[NOTE_TEXT, UNNOTE_TEXT, REVOKE_ALL_TEXT, LIST_TEXT];
 const OF_FAMILIES: &[&str] = &[
     ISSUE_TEXT,
     REFRESH_TEXT,
@@ -89,6 +103,7 @@ const OF_FAMILIES: &[&str] = &[
 ];
 const OF_LOGINS: &[&str] = &[
     BEGIN_TEXT,
+    NOTE_TEXT,
     CREATE_TEXT,
     LOGIN_TEXT,
     REFRESH_TEXT,
@@ -140,6 +155,16 @@ pub const KEYS: &[KeySpec] = &[
     KeySpec::new(
         "session",
         STEM,
+        "{{user}}:%apart",
+        KeyType::SortedSet,
+        KeyTtl::Configured,
+        "The sessions of a user whose ids do not tell whose they are, and until when each is valid at most; 0 for one that was ended and is to be removed.",
+    )
+    .owner("session")
+    .scripts(OF_APART),
+    KeySpec::new(
+        "session",
+        STEM,
         "{{user}}:%revoked",
         KeyType::String,
         KeyTtl::Seconds(3600),
@@ -150,7 +175,7 @@ pub const KEYS: &[KeySpec] = &[
 ];
 
 /// Where a session is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) tag: Tag,
     pub(crate) digest: Digest,
@@ -170,6 +195,11 @@ impl Place {
 
 pub(crate) fn index(stem: &Stem, tag: Tag) -> Key {
     stem.tagged(&*tag.text(), None)
+}
+
+/// The index of a user's sessions that are in slots of their own.
+pub(crate) fn apart(stem: &Stem, tag: Tag) -> Key {
+    stem.tagged(&*tag.text(), Some("%apart"))
 }
 
 /// When all sessions of a user were revoked.

@@ -1,5 +1,6 @@
 #![doc = include_str!("docs/readme.md")]
 
+mod apart;
 mod builder;
 mod change;
 mod changing;
@@ -13,6 +14,7 @@ mod export;
 mod fields;
 #[cfg(feature = "tower")]
 pub mod http;
+mod ids;
 mod keys;
 mod listed;
 mod local;
@@ -27,6 +29,8 @@ mod session;
 mod sessions;
 mod stored;
 mod token;
+#[cfg(feature = "tower-sessions")]
+mod tower_store;
 mod way;
 mod wire;
 mod write;
@@ -38,6 +42,7 @@ pub use device::Device;
 pub use error::SessionError;
 pub use event::{Because, SessionEvent, SessionEvents};
 pub use export::Exported;
+pub use ids::Ids;
 pub use keys::{CONCERN, KEYS};
 pub use listed::{Listed, SessionId};
 pub use login::Login;
@@ -54,4 +59,6 @@ pub use secrets::Secrets;
 pub use session::Session;
 pub use sessions::Sessions;
 pub use token::Token;
+#[cfg(feature = "tower-sessions")]
+pub use tower_store::TowerStore;
 pub use write::{Write, Written};

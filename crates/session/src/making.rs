@@ -22,6 +22,81 @@ pub(crate) struct Beginning<'a> {
     pub(crate) about: &'a About,
     /// Since when its user's sessions must not have been revoked.
     pub(crate) since: Option<u64>,
+    /// The times of the session that it goes on with.
+    pub(crate) kept: Option<Kept>,
+    /// What may be there.
+    pub(crate) only: If,
+}
+
+/// What may be there where a session is to be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum If {
+    /// Nobody else has the id.
+    Any,
+    /// Nothing, or what a call made of which the reply was lost.
+    NewOrOurs,
+    /// Nothing.
+    #[cfg(feature = "tower-sessions")]
+    New,
+}
+
+impl If {
+    /// As `create.lua` reads it.
+    fn text(self) -> Bytes {
+        text(match self {
+            If::Any => "",
+            If::NewOrOurs => "n",
+            #[cfg(feature = "tower-sessions")]
+            If::New => "x",
+        })
+    }
+
+    /// Whether a call may be made again of which the reply was lost.
+    fn policy(self) -> Policy {
+        match self {
+            If::Any | If::NewOrOurs => Policy::Idempotent,
+            #[cfg(feature = "tower-sessions")]
+            If::New => Policy::AtMostOnce,
+        }
+    }
+}
+
+/// What a session keeps under another id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) created: u64,
+    pub(crate) most: u64,
+    pub(crate) writes: u64,
+    pub(crate) till: u64,
+}
+
+impl Kept {
+    /// As `create.lua` reads it: `<dddd`.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "times and counts are below 2^53"
+    )]
+    fn bytes(self) -> Bytes {
+        let Kept {
+            created,
+            most,
+            writes,
+            till,
+        } = self;
+        [created, most, writes, till]
+            .map(|number| (number as f64).to_le_bytes())
+            .concat()
+            .into()
+    }
+}
+
+/// What became of a session that was to be created.
+pub(crate) enum Created {
+    Done(Record),
+    /// All sessions of its user were revoked since its login began.
+    Revoked,
+    /// There is one already.
+    Taken,
 }
 
 impl Beginning<'_> {
@@ -52,13 +127,13 @@ impl Way {
         number(&since)
     }
 
-    /// Creates a session of what is sealed already, and removes what it was one too many for. Nothing if all were revoked meanwhile.
+    /// Creates a session of what is sealed already, and removes what it was one too many for.
     pub(crate) async fn create(
         &self,
         beginning: &Beginning<'_>,
         about: &[u8],
         stored: Arc<Stored>,
-    ) -> Result<Option<Record>, Error> {
+    ) -> Result<Created, Error> {
         self.eviction.look();
         let Beginning { place, id, .. } = *beginning;
         let rest = Head::rest(id, about);
@@ -69,6 +144,8 @@ impl Way {
             self.many.to_string().into(),
             beginning.since(),
             rest,
+            beginning.kept.map_or_else(Bytes::new, Kept::bytes),
+            beginning.only.text(),
         ];
         let fields = stored.iter();
         args.extend(fields.flat_map(|(field, value)| [field.clone(), value.clone()]));
@@ -77,9 +154,10 @@ impl Way {
             place.index(&self.stem),
             revoked(&self.stem, place.tag),
         ];
-        let create = (&self.operations.create, Policy::Idempotent);
+        let create = (&self.operations.create, beginning.only.policy());
         let told = match self.ask::<Reply>(create, &CREATE, &keys, args).await? {
-            Reply::Int(0) => return Ok(None),
+            Reply::Int(0) => return Ok(Created::Revoked),
+            Reply::Int(_) => return Ok(Created::Taken),
             told => Vec::<Reply>::from_reply(told)?,
         };
         let [head, till, over, ended, struck] =
@@ -90,11 +168,13 @@ impl Way {
         self.tell_of(&ended, beginning.user(), Because::TooMany);
         let Ended { ended, struck, .. } = ended;
         self.retire(place.tag, &[ended, struck].concat()).await;
-        self.events.tell(|| SessionEvent::Created {
-            user: beginning.user().map(str::to_owned),
-            id: SessionId(place.digest.clone()),
-        });
-        Ok(Some(Record {
+        if beginning.kept.is_none() {
+            self.events.tell(|| SessionEvent::Created {
+                user: beginning.user().map(str::to_owned),
+                id: SessionId(place.digest.clone()),
+            });
+        }
+        Ok(Created::Done(Record {
             head,
             till,
             stored,
@@ -118,10 +198,11 @@ impl Way {
             let Some(closed) = self.close(close, place, &beside).await? else {
                 return Ok(LoggedIn::Gone);
             };
-            let Some(record) = self.create(new, about, closed.stored).await? else {
+            let Created::Done(record) = self.create(new, about, closed.stored).await? else {
                 return Ok(LoggedIn::Revoked);
             };
-            *place = new.place.clone();
+            let was = std::mem::replace(place, new.place.clone());
+            self.tell_of_login(new, was);
             return Ok(LoggedIn::Done(record));
         }
         let rest = Head::rest(new.id, about);
@@ -142,6 +223,7 @@ impl Way {
                 self.many.to_string().into(),
                 new.since(),
                 rest.clone(),
+                text(if new.kept.is_some() { "k" } else { "" }),
             ];
             match Found::read(self.ask(login, &LOGIN, &keys, args).await?)? {
                 Found::Items(told) => return self.logged_in(place, new, told).await,
@@ -190,13 +272,25 @@ impl Way {
         self.retire(new.place.tag, &[ended, struck].concat()).await;
         let families = Ended::of_families(families)?;
         self.clean(was.tag, &families).await;
-        self.events.tell(|| SessionEvent::LoggedIn {
-            user: new.user().unwrap_or_default().to_owned(),
-            id: SessionId(new.place.digest.clone()),
-            was: SessionId(was.digest),
-        });
+        self.tell_of_login(new, was);
         let record = Record::read(&Bytes::from_reply(all)?)?;
         Ok(LoggedIn::Done(record))
+    }
+
+    fn tell_of_login(&self, new: &Beginning<'_>, was: Place) {
+        let (id, was) = (SessionId(new.place.digest.clone()), SessionId(was.digest));
+        self.events.tell(|| match (new.kept, new.user()) {
+            (None, Some(user)) => SessionEvent::LoggedIn {
+                user: user.to_owned(),
+                id,
+                was,
+            },
+            (_, user) => SessionEvent::Rotated {
+                user: user.map(str::to_owned),
+                id,
+                was,
+            },
+        });
     }
 
     /// Gives it another digest. Nothing if it is gone, or has another one already: then its place is that.

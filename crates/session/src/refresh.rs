@@ -150,6 +150,11 @@ impl<T: Data> Session<T> {
         let nobody = || SessionError::data("a session that is nobody's has no refresh tokens");
         let user = self.user().ok_or_else(nobody)?.to_owned();
         let way = self.way.clone();
+        if way.ids.are_apart() {
+            return Err(SessionError::data(
+                "refresh tokens need ids that tell whose they are: `Ids::Token`, the default",
+            ));
+        }
         let (tag, number, secret) = (self.place.tag, random()?, random()?);
         let family = Family { tag, number };
         let about = way.shape.seal_whole(&number, &Whose { user })?;

@@ -15,7 +15,7 @@ use crate::keys::Place;
 use crate::listed::SessionId;
 use crate::local::Known;
 use crate::login::Login;
-use crate::making::{Beginning, LoggedIn};
+use crate::making::{Beginning, If, Kept, LoggedIn};
 use crate::stored::Stored;
 use crate::token::{Digest, Tag, Token};
 use crate::way::Way;
@@ -243,6 +243,9 @@ impl<T: Data> Session<T> {
     /// # Cancel safety
     /// A dropped call may still be done, and then the new token is lost with it: the old one is good for the grace only.
     pub async fn rotate(&mut self) -> Result<Written, SessionError> {
+        if self.way.ids.are_apart() {
+            return self.rotate_apart().await;
+        }
         // Whoever has the newer token would lose it.
         if self.place.digest != self.shown {
             return Ok(Written::Stale);
@@ -295,16 +298,60 @@ impl<T: Data> Session<T> {
         (tag, since): (Tag, Option<u64>),
         device: Device,
     ) -> Result<Written, SessionError> {
-        let (token, digest) = Token::new(tag)?;
-        let (place, id) = (Place { tag, digest }, self.record.head.id);
-        let user = Some(user.to_owned());
-        let about = About { user, device };
+        let about = About {
+            user: Some(user.to_owned()),
+            device,
+        };
+        self.move_to((tag, since), about, None).await
+    }
+
+    /// Gives a session that is in a slot of its own another id: the old one is over at once.
+    async fn rotate_apart(&mut self) -> Result<Written, SessionError> {
+        let tag = match self.user() {
+            Some(user) => self.way.secrets.tags(user).next().ok_or_else(unreadable)?,
+            None => Tag::random()?,
+        };
+        let (head, about) = (&self.record.head, About::clone(&self.about));
+        let kept = Kept {
+            created: head.created,
+            most: head.most,
+            writes: head.version.writes(),
+            till: self.record.till,
+        };
+        let was = self.way.name_of(&self.place, head.id);
+        let told = self.move_to((tag, None), about, Some(kept)).await?;
+        if let (true, Some(was)) = (told.is_done(), was) {
+            self.way.unnote(tag, &was).await?;
+        }
+        Ok(told)
+    }
+
+    /// Moves it to where a new token leads.
+    async fn move_to(
+        &mut self,
+        (tag, mut since): (Tag, Option<u64>),
+        about: About,
+        kept: Option<Kept>,
+    ) -> Result<Written, SessionError> {
+        let (token, place) = self.way.ids.new_of(tag)?;
+        let id = self.record.head.id;
         let sealed = self.way.shape.seal_whole(&id, &about)?;
+        let name = self.way.name_of(&place, id);
+        if let (Some(name), Some(user)) = (&name, &about.user) {
+            // Under another id it is not one more.
+            let many = kept.map_or(self.way.many, |_| u32::MAX);
+            if !self.way.note((tag, since), name, (user, many)).await? {
+                return Ok(Written::Stale);
+            }
+            since = None;
+        }
         let beginning = Beginning {
             place: &place,
             id,
             about: &about,
             since,
+            kept,
+            only: If::Any,
         };
         match self.way.login(&mut self.place, &beginning, &sealed).await? {
             LoggedIn::Gone => Ok(Written::Gone),

@@ -14,9 +14,10 @@ use crate::device::Device;
 use crate::ending::enough;
 use crate::error::SessionError;
 use crate::event::{Because, SessionEvents};
+use crate::ids::{Ids, is_weak};
 use crate::keys::Place;
 use crate::listed::{Listed, SessionId};
-use crate::making::Beginning;
+use crate::making::{Beginning, Created, If};
 use crate::outage::{OnOutage, is_outage};
 use crate::secrets::Secrets;
 use crate::session::Session;
@@ -91,7 +92,42 @@ impl<T: Data> Sessions<T> {
         device: Device,
     ) -> Result<Option<Session<T>>, SessionError> {
         let user = Some(user.to_owned());
-        self.make(of_login, id, About { user, device }, &data).await
+        let about = About { user, device };
+        self.make(of_login, (id, None), about, &data).await
+    }
+
+    /// Creates a session under an id of the caller's own, as services have it that bring their ids along: [`Ids::Uuid`] says what is taken. Nothing if there is one of
+    /// that id, which stays as it is, or if that id was just ended. Two round trips: its user's index names it first.
+    ///
+    /// # Errors
+    /// As [`create`](Sessions::create); [`SessionError::WeakId`] for an id that could be guessed; [`SessionError::Data`] where ids are [tokens](Ids::Token).
+    ///
+    /// # Cancel safety
+    /// A dropped call may still create it.
+    pub async fn create_with_id(
+        &self,
+        id: &str,
+        user: &str,
+        data: T,
+        device: Device,
+    ) -> Result<Option<Session<T>>, SessionError> {
+        let ids = self.way.ids;
+        if !ids.are_apart() {
+            return Err(SessionError::data(
+                "ids of the caller's own need `ids(Ids::Uuid)` in the builder",
+            ));
+        }
+        if let Some(why) = is_weak(id).filter(|_| ids != Ids::GuessableIfSupplied) {
+            return Err(SessionError::WeakId { why });
+        }
+        let place = ids.read(id).ok_or(SessionError::WeakId {
+            why: "it has 1 to 256 bytes",
+        })?;
+        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let user = Some(user.to_owned());
+        let (given, about) = ((Token::shown(id), place), About { user, device });
+        let made = self.make((tag, None), (random()?, Some(given)), about, &data);
+        made.await
     }
 
     /// Creates a session of nobody yet. One round trip.
@@ -103,37 +139,54 @@ impl<T: Data> Sessions<T> {
     /// As [`create`](Sessions::create).
     pub async fn create_anonymous(&self, data: T) -> Result<Session<T>, SessionError> {
         let (of_nobody, about) = ((Tag::random()?, None), About::default());
-        let made = self.make(of_nobody, random()?, about, &data).await?;
-        made.ok_or_else(|| unreadable().into())
+        let made = self.make(of_nobody, (random()?, None), about, &data);
+        made.await?.ok_or_else(|| unreadable().into())
     }
 
+    /// Nothing if all sessions of its user were revoked meanwhile, or if there is one of the id.
     async fn make(
         &self,
         (tag, since): (Tag, Option<u64>),
-        id: [u8; 16],
+        (id, given): ([u8; 16], Option<(Token, Place)>),
         about: About,
         data: &T,
     ) -> Result<Option<Session<T>>, SessionError> {
         let shape = &self.way.shape;
-        let (token, digest) = Token::new(tag)?;
-        let place = Place { tag, digest };
+        let only = match given {
+            Some(_) => If::NewOrOurs,
+            None => If::Any,
+        };
+        let (token, place) = match given {
+            Some(given) => given,
+            None => self.way.ids.new_of(tag)?,
+        };
         let mut stored = Stored::default();
         for (field, plain) in shape.plain(data, 256)?.iter() {
             stored.insert(field, shape.seal(&id, field, plain)?.into());
         }
         self.way.check_size(&stored)?;
         let sealed = shape.seal_whole(&id, &about)?;
+        let mut of_login = (tag, since);
+        let name = self.way.name_of(&place, id);
+        if let (Some(name), Some(user)) = (&name, &about.user) {
+            if !self.way.note(of_login, name, (user, self.way.many)).await? {
+                return Ok(None);
+            }
+            of_login.1 = None;
+        }
         let beginning = Beginning {
             place: &place,
             id,
             about: &about,
-            since,
+            since: of_login.1,
+            kept: None,
+            only,
         };
-        let Some(record) = self
-            .way
-            .create(&beginning, &sealed, Arc::new(stored))
-            .await?
-        else {
+        let made = self.way.create(&beginning, &sealed, Arc::new(stored));
+        let Created::Done(record) = made.await? else {
+            if let Some(name) = &name {
+                self.way.unnote(tag, name).await?;
+            }
             return Ok(None);
         };
         let shown = (token, place.digest.clone());
@@ -149,11 +202,10 @@ impl<T: Data> Sessions<T> {
     /// # Cancel safety
     /// Safe to drop.
     pub async fn load(&self, token: &str) -> Result<Option<Session<T>>, SessionError> {
-        let Some((tag, digest)) = Token::read(token) else {
+        let Some(mut place) = self.way.ids.read(token) else {
             return Ok(None);
         };
-        let shown = (Token::shown(token), digest.clone());
-        let mut place = Place { tag, digest };
+        let shown = (Token::shown(token), place.digest.clone());
         let found = match self.way.load(&mut place).await {
             Err(error) if self.way.on_outage == OnOutage::Anonymous && is_outage(&error) => None,
             found => found?,
@@ -199,10 +251,10 @@ impl<T: Data> Sessions<T> {
     /// # Cancel safety
     /// A dropped call may still extend it.
     pub async fn extend_by(&self, token: &str, by: Duration) -> Result<Written, SessionError> {
-        let Some((tag, digest)) = Token::read(token) else {
+        let Some(mut place) = self.way.ids.read(token) else {
             return Ok(Written::Gone);
         };
-        let till = self.way.extend(&mut Place { tag, digest }, by).await?;
+        let till = self.way.extend(&mut place, by).await?;
         Ok(till.map_or(Written::Gone, |_| Written::Done))
     }
 
@@ -214,11 +266,8 @@ impl<T: Data> Sessions<T> {
     /// # Cancel safety
     /// A dropped call may still end it.
     pub async fn delete(&self, token: &str) -> Result<bool, SessionError> {
-        match Token::read(token) {
-            Some((tag, digest)) => {
-                let mut place = Place { tag, digest };
-                self.way.delete(&mut place, Because::Logout).await
-            }
+        match self.way.ids.read(token) {
+            Some(mut place) => self.way.delete(&mut place, Because::Logout).await,
             None => Ok(false),
         }
     }
@@ -233,6 +282,14 @@ impl<T: Data> Sessions<T> {
     pub async fn list(&self, user: &str) -> Result<Vec<Listed>, SessionError> {
         let mut all = Vec::new();
         for tag in self.way.secrets.tags(user) {
+            if self.way.ids.are_apart() {
+                for (name, head) in self.way.named(tag).await? {
+                    if let Some(till) = self.way.till(&name).await? {
+                        all.push(self.listed(&name.place(), till, &head)?);
+                    }
+                }
+                continue;
+            }
             let valid = self.way.valid(tag).await?;
             for chunk in valid.chunks(MOST_AT_ONCE) {
                 let places: Vec<Place> = chunk.iter().map(|(place, _)| place.clone()).collect();
@@ -270,10 +327,24 @@ impl<T: Data> Sessions<T> {
     pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, SessionError> {
         let mut was = false;
         for tag in self.way.secrets.tags(user) {
+            if self.way.ids.are_apart() {
+                was |= self.revoke_apart(tag, id).await?;
+                continue;
+            }
             let digest = id.0.clone();
             let mut place = Place { tag, digest };
             was |= self.way.delete(&mut place, Because::Revoked).await?;
         }
+        Ok(was)
+    }
+
+    async fn revoke_apart(&self, tag: Tag, id: &SessionId) -> Result<bool, SessionError> {
+        let named = self.way.named(tag).await?;
+        let Some((name, _)) = named.into_iter().find(|(name, _)| name.digest == id.0) else {
+            return Ok(false);
+        };
+        let was = self.way.delete(&mut name.place(), Because::Revoked).await?;
+        self.way.unnote(tag, &name).await?;
         Ok(was)
     }
 
@@ -316,10 +387,16 @@ impl<T: Data> Sessions<T> {
         };
         let (mut count, mut acks) = (0, Vec::new());
         for tag in self.way.secrets.tags(user) {
+            if self.way.ids.are_apart() {
+                let stays = stays.and_then(|(place, id)| self.way.name_of(place, *id));
+                let why = (user, because);
+                count += self.way.revoke_all_apart(tag, stays.as_ref(), why).await?;
+                continue;
+            }
             let stays = stays.filter(|(place, _)| place.tag == tag);
             let (ended, acked) = self.way.revoke_all(tag, stays).await?;
-            count += ended.ended.len();
             acks.push(acked);
+            count += ended.ended.len();
             self.way.tell_of(&ended, Some(user), because);
             self.way.clean(tag, &ended).await;
         }

@@ -87,6 +87,11 @@ impl Tag {
         Ok(Tag(random()?))
     }
 
+    #[cfg(feature = "tower-sessions")]
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     pub(crate) fn text(self) -> String {
         Base64UrlUnpadded::encode_string(&self.0)
     }
@@ -99,6 +104,20 @@ pub(crate) struct Digest(String);
 impl Digest {
     pub(crate) fn of(secret: &[u8]) -> Self {
         Digest(Base64UrlUnpadded::encode_string(&Sha256::digest(secret)))
+    }
+
+    /// Of an id that does not tell whose it is.
+    pub(crate) fn of_id(id: &str) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"russet-session id\0")
+            .chain_update(id)
+            .finalize();
+        Digest(Base64UrlUnpadded::encode_string(&digest))
+    }
+
+    /// Where the session of such an id is.
+    pub(crate) fn tag(&self) -> Tag {
+        Tag::of(&Sha256::digest(&self.0))
     }
 
     /// One that Redis told.

@@ -12,6 +12,7 @@ use crate::cleanup::Sweeping;
 use crate::error::SessionError;
 use crate::event::Teller;
 use crate::fields::Shape;
+use crate::ids::Ids;
 use crate::keys::{EXTEND, LIST, LOOK, Place, index};
 use crate::local::Local;
 use crate::operations::{Counted, Operations};
@@ -39,6 +40,7 @@ pub(crate) struct Way {
     pub(crate) local: Local,
     pub(crate) shape: Shape,
     pub(crate) secrets: Secrets,
+    pub(crate) ids: Ids,
     pub(crate) idle: Duration,
     pub(crate) absolute: Duration,
     pub(crate) grace: Duration,

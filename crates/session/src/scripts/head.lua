@@ -22,8 +22,9 @@ local function decimal(value)
 end
 
 -- The field without a name is '<BBdddddc16' and what describes the session: 1, what it is, when it was created and last seen, until when it can be
--- extended, how often it was written, when it was last (microseconds), and its internal number. Where a session has another token since, it is '<BB' and the other's digest.
-local LIVES, MOVED = 1, 2
+-- extended, how often it was written, when it was last (microseconds), and its internal number. Where a session has another token since, it is '<BB' and the other's digest; where one must
+-- not be created any more, '<BB' and its number.
+local LIVES, MOVED, ENDED = 1, 2, 3
 
 local function header(raw)
     local head = {}

@@ -14,12 +14,15 @@ mod events;
 mod faults;
 #[cfg(feature = "axum")]
 mod http;
+mod ids;
 mod life;
 mod logins;
 mod processes;
 mod races;
 mod refresh;
 mod seen;
+#[cfg(feature = "tower-sessions")]
+mod tower_store;
 mod users;
 
 use std::time::Duration;
