@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -14,6 +15,8 @@ use tower_sessions_redis_store::RedisStore;
 use tower_sessions_redis_store::fred::prelude::{ClientLike as _, Config, Pool};
 
 type Store = RedisStore<Pool>;
+
+static FAILED: AtomicU32 = AtomicU32::new(0);
 
 fn record() -> Record {
     let data = [
@@ -52,7 +55,10 @@ async fn change(store: Store, id: Id, field: &'static str, value: serde_json::Va
         return;
     };
     record.data.insert(field.to_owned(), value);
-    store.save(&record).await.expect("a reply");
+    // Of a session that has ended it cannot read the reply, and its layer answers the request with a 500.
+    if store.save(&record).await.is_err() {
+        FAILED.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 async fn count(store: Store, id: Id) {
@@ -100,6 +106,10 @@ async fn main() {
         )
         .await;
         fault(
+            "a logout and a write: the write's request fails",
+            FAILED.swap(0, Ordering::Relaxed) > 0,
+        );
+        fault(
             "a logout and a write: it is back",
             store.load(&id).await.expect("a reply").is_some(),
         );
@@ -127,6 +137,10 @@ async fn main() {
         .await;
         let now = store.load(&new).await.expect("a reply");
         let is_lost = now.is_none_or(|now| now.data["role"] != "admin");
+        fault(
+            "a rotation and a write: the write's request fails",
+            FAILED.swap(0, Ordering::Relaxed) > 0,
+        );
         fault("a rotation and a write: the write is lost", is_lost);
 
         let id = made().await;
