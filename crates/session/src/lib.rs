@@ -60,5 +60,5 @@ pub use session::Session;
 pub use sessions::Sessions;
 pub use token::Token;
 #[cfg(feature = "tower-sessions")]
-pub use tower_store::TowerStore;
+pub use tower_store::{TowerData, TowerStore};
 pub use write::{Write, Written};

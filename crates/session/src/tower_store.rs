@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use russet_core::{Bytes, Policy};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tower_sessions_core::SessionStore;
@@ -22,8 +23,9 @@ use crate::sessions::Sessions;
 use crate::stored::Stored;
 use crate::wire::{About, millis, text};
 
-/// What tower-sessions keeps in a session.
-type Map = HashMap<String, Value>;
+/// What tower-sessions keeps in a session: whatever JSON has, by name.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TowerData(HashMap<String, Value>);
 
 /// A store for the crate [tower-sessions](tower_sessions_core): one round trip each, ids that Redis knows by their digest only, a save that revives no session that has ended. For a
 /// service that has that crate already, and goes over to these sessions by and by.
@@ -31,16 +33,20 @@ type Map = HashMap<String, Value>;
 /// That crate saves all of a session as it has it: of two requests that change it at once one loses, also where they change other keys. It knows no users, so that there is no list of a
 /// user's sessions, and their lifetime is what its records say; the handle's own is not used.
 #[derive(Clone)]
-pub struct TowerStore(Sessions<Map>);
+pub struct TowerStore(Sessions<TowerData>);
 
 impl TowerStore {
     /// Over sessions of a name of their own.
-    pub fn new(sessions: Sessions<Map>) -> Self {
+    pub fn new(sessions: Sessions<TowerData>) -> Self {
         TowerStore(sessions)
     }
 
     /// Its data as Redis has it.
-    fn stored(&self, number: &[u8; 16], data: &Map) -> std::result::Result<Stored, SessionError> {
+    fn stored(
+        &self,
+        number: &[u8; 16],
+        data: &HashMap<String, Value>,
+    ) -> std::result::Result<Stored, SessionError> {
         let (way, mut stored) = (&self.0.way, Stored::default());
         for (field, plain) in way.shape.plain(data, 256)?.iter() {
             stored.insert(field, way.shape.seal(number, field, plain)?.into());
@@ -121,12 +127,12 @@ impl SessionStore for TowerStore {
         let Some(found) = way.look_at(&mut place).await.map_err(failed)? else {
             return Ok(None);
         };
-        let data = way.shape.read(&found.head.id, &found.stored);
+        let data = way.shape.read::<TowerData>(&found.head.id, &found.stored);
         let nanos = i128::from(found.till) * 1_000_000;
         let date = OffsetDateTime::from_unix_timestamp_nanos(nanos);
         Ok(Some(Record {
             id: *id,
-            data: data.map_err(failed)?,
+            data: data.map_err(failed)?.0,
             expiry_date: date.map_err(|error| Error::Decode(error.to_string()))?,
         }))
     }

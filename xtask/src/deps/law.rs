@@ -106,13 +106,15 @@ fn judge(package: &Package, dependency: &Dependency) -> Result<(), &'static str>
     {
         return Err(why);
     }
-    // It is the one framework that a public signature may name, and only where its feature is asked for.
-    if name == "axum-core"
+    // These are the frameworks that a public signature may name, and only where their feature is asked for.
+    if matches!(name, "axum-core" | "tower-sessions-core")
         && dependency.kind == Kind::Normal
         && !dependency.optional
         && !is_leaf(package)
     {
-        return Err("axum-core is an optional dependency, of a feature called `axum`");
+        return Err(
+            "axum-core and tower-sessions-core are optional dependencies, of features called `axum` and `tower-sessions`",
+        );
     }
     if !dependency.is_local {
         return Ok(());

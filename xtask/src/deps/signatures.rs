@@ -34,8 +34,11 @@ const ALLOWED: &[&str] = &[
     "std",
     "tower_layer",
     "tower_service",
-    // In features called `axum`; `law.rs` sees to that.
+    // In features called `axum` and `tower-sessions`; `law.rs` sees to that.
     "axum_core",
+    "tower_sessions_core",
+    // As a part of keys, in features called `uuid`.
+    "uuid",
 ];
 
 /// Crates that no service depends on may name what they like.

@@ -4,11 +4,34 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cookie::{Cookie, SameSite};
+use cookie::Cookie;
 use tower_layer::Layer;
 
 use super::service::SessionService;
 use crate::sessions::Sessions;
+
+/// Which requests of other sites' pages bring a cookie along (RFC 6265bis).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// Those that go to the page itself, by a link.
+    #[default]
+    Lax,
+    /// None: who comes by a link is nobody at first.
+    Strict,
+    /// All; the check of origins is the only guard then.
+    None,
+}
+
+impl From<SameSite> for cookie::SameSite {
+    fn from(same_site: SameSite) -> Self {
+        match same_site {
+            SameSite::Lax => cookie::SameSite::Lax,
+            SameSite::Strict => cookie::SameSite::Strict,
+            SameSite::None => cookie::SameSite::None,
+        }
+    }
+}
 
 /// Gives each request to a service its [session](super::Current), by a cookie or a bearer's token; nothing is asked of Redis until somebody wants it.
 ///
@@ -110,7 +133,7 @@ impl<T> Settings<T> {
             .path("/")
             .http_only(true)
             .secure(self.is_secure)
-            .same_site(self.same_site)
+            .same_site(cookie::SameSite::from(self.same_site))
             .build();
         let lasts = match value {
             Some((_, lasts)) => self.is_persistent.then_some(lasts),

@@ -8,10 +8,9 @@ mod origin;
 mod service;
 mod shown;
 
-pub use cookie::SameSite;
 pub use current::{Current, Held};
-pub use layer::SessionLayer;
-pub use service::{ResponseFuture, SessionService};
+pub use layer::{SameSite, SessionLayer};
+pub use service::SessionService;
 
 #[cfg(feature = "axum")]
 pub use self::axum::{NoSession, SignedIn};

@@ -65,7 +65,7 @@ where
 {
     type Response = Response<Res>;
     type Error = S::Error;
-    type Future = ResponseFuture<Res, S::Error>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Res>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -76,7 +76,7 @@ where
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let settings = self.settings.clone();
-        ResponseFuture(Box::pin(async move {
+        Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let name = settings.cookie();
             let shown = Shown::read(&parts.headers, &name, settings.takes_bearers);
@@ -94,7 +94,7 @@ where
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             settings.tell(&current, response.headers_mut());
             Ok(response)
-        }))
+        })
     }
 }
 
@@ -120,23 +120,5 @@ impl<S: Clone, T> Clone for SessionService<S, T> {
 impl<S, T> fmt::Debug for SessionService<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionService({:?})", self.settings.sessions)
-    }
-}
-
-/// The future of [`SessionService`].
-#[must_use = "a response does not come until it is awaited"]
-pub struct ResponseFuture<B, E>(Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>);
-
-impl<B, E> Future for ResponseFuture<B, E> {
-    type Output = Result<Response<B>, E>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl<B, E> fmt::Debug for ResponseFuture<B, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ResponseFuture(..)")
     }
 }

@@ -6,9 +6,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
-use russet_session::{Codec, Sessions, TowerStore};
+use russet_session::{Codec, Sessions, TowerData, TowerStore};
 use russet_testkit::Server;
-use serde_json::{Value, json};
+use serde_json::json;
 use tower::ServiceExt as _;
 use tower_sessions::cookie::time::{Duration, OffsetDateTime};
 use tower_sessions::session::{Id, Record};
@@ -16,11 +16,9 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore as _};
 
 use crate::{SECOND, namespace, on, secrets};
 
-type Map = HashMap<String, Value>;
-
 async fn store() -> TowerStore {
     let ns = namespace().await;
-    let sessions = Sessions::<Map>::builder(&ns, "tower", &secrets()).deadline(10 * SECOND);
+    let sessions = Sessions::<TowerData>::builder(&ns, "tower", &secrets()).deadline(10 * SECOND);
     TowerStore::new(sessions.build().unwrap())
 }
 
@@ -108,7 +106,7 @@ async fn nothing_in_redis_opens_or_tells_it() {
     let server = Server::start();
     let ns = on(&server).await;
     let codec = Codec::default().encrypt(KeyRing::new([1; 32]));
-    let sessions = Sessions::<Map>::builder(&ns, "tower", &secrets()).codec(codec);
+    let sessions = Sessions::<TowerData>::builder(&ns, "tower", &secrets()).codec(codec);
     let store = TowerStore::new(sessions.build().unwrap());
     let mut made = record(Duration::hours(1));
     store.create(&mut made).await.unwrap();
