@@ -23,9 +23,9 @@ pub enum SameSite {
     None,
 }
 
-impl From<SameSite> for cookie::SameSite {
-    fn from(same_site: SameSite) -> Self {
-        match same_site {
+impl SameSite {
+    fn of_cookie(self) -> cookie::SameSite {
+        match self {
             SameSite::Lax => cookie::SameSite::Lax,
             SameSite::Strict => cookie::SameSite::Strict,
             SameSite::None => cookie::SameSite::None,
@@ -133,7 +133,7 @@ impl<T> Settings<T> {
             .path("/")
             .http_only(true)
             .secure(self.is_secure)
-            .same_site(cookie::SameSite::from(self.same_site))
+            .same_site(self.same_site.of_cookie())
             .build();
         let lasts = match value {
             Some((_, lasts)) => self.is_persistent.then_some(lasts),
