@@ -3,5 +3,5 @@
 -- ARGV     none
 -- REPLY    now, in microseconds; later than that, also where the clock was set back
 -- COST     O(1)
--- COMMANDS: none of its own
+-- COMMANDS: GET
 return after_revoked(KEYS[1])

@@ -100,6 +100,8 @@ async fn a_reply_that_is_lost_does_nothing_twice() {
     assert_eq!(fault.hits(), 1);
     assert!(told.may_have_executed(), "{told:?}");
     assert_eq!(made.data().visits, 0);
+    // What is read waits for the next connection; a write may still go out on the one that is about to be closed.
+    assert!(sessions.load(made.token()).await.unwrap().is_some());
     assert_eq!(
         made.update(|data| data.visits += 1).await.unwrap(),
         Some(())
