@@ -310,7 +310,8 @@ async fn nothing_stays_without_an_end() {
         let key = key.as_str().unwrap();
         assert!(!key.contains("never"), "{key}");
         let ttl = server.command(&["PTTL", key]).as_int().unwrap();
-        assert!(ttl > 0, "{key}: {ttl}");
+        // Some have ended already, by the time that somebody asks.
+        assert_ne!(ttl, -1, "{key}");
     }
     drop(permit);
 }
