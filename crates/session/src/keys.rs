@@ -131,6 +131,8 @@ pub const KEYS: &[KeySpec] = &[
         "The sessions of a user, and until when each of them is valid: 0 for one that was ended and is to be removed. A session that is not in it is not valid.",
     )
     .owner("session")
+    // By clean-up; and for who ends sessions that replicas must know of.
+    .commands(&["SCAN", "WAIT"])
     .scripts(OF_SESSIONS),
     KeySpec::new(
         "session",
