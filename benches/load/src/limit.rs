@@ -91,45 +91,27 @@ pub(crate) fn mget(scenario: &Scenario, server: &Server, time: Duration) -> Outc
 
 /// As a GET of core's, with the keys of the cache's scenarios.
 fn page(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
-    let (connections, pipeline, rate) = if scenario.tasks == 1 {
-        ("1", "1", 15_000)
-    } else {
-        ("64", "64", 2_000_000)
+    let (width, rate) = match scenario.tasks {
+        1 => ("1", 15_000),
+        _ => ("64", 2_000_000),
     };
-    let keys = KEYS.to_string();
-    let args = [
-        "-c",
-        connections,
-        "-P",
-        pipeline,
-        "-r",
-        &keys,
-        "GET",
-        "page:__rand_int__",
-    ];
-    benchmark(scenario, server, time, rate, &args, 1.0)
+    piped(
+        scenario,
+        server,
+        time,
+        (width, rate),
+        &["GET", "page:__rand_int__"],
+    )
 }
 
-/// What a store could cost at least, without a look at who loads the value: 64 connections, 64 commands in a pipeline.
+/// What a store could cost at least, without a look at who loads the value.
 fn set(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
-    let (keys, value) = (KEYS.to_string(), "x".repeat(PAGE_LEN));
-    let args = [
-        "-c",
-        "64",
-        "-P",
-        "64",
-        "-r",
-        &keys,
-        "SET",
-        "stored:__rand_int__",
-        &value,
-        "PX",
-        "60000",
-    ];
-    benchmark(scenario, server, time, 1_000_000, &args, 1.0)
+    let value = "x".repeat(PAGE_LEN);
+    let command = ["SET", "stored:__rand_int__", &value, "PX", "60000"];
+    piped(scenario, server, time, ("64", 1_000_000), &command)
 }
 
-/// The fields of a session and no look whether it is valid: 64 connections, 64 commands in a pipeline.
+/// The fields of a session and no look whether it is valid.
 fn hgetall(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row> {
     let account = serde_json::to_value(Account::of(0, scenario.kind.payload()))?;
     let fields = account.as_object().ok_or("an account has fields")?;
@@ -142,18 +124,21 @@ fn hgetall(scenario: &Scenario, server: &Server, time: Duration) -> Outcome<Row>
         hset[1] = format!("account:{turn:012}");
         connection.command(&hset)?;
     }
+    let command = ["HGETALL", "account:__rand_int__"];
+    piped(scenario, server, time, ("64", 300_000), &command)
+}
+
+/// One command with keys at random: so many connections, as many commands in a pipeline.
+fn piped(
+    scenario: &Scenario,
+    server: &Server,
+    time: Duration,
+    (width, rate): (&str, usize),
+    command: &[&str],
+) -> Outcome<Row> {
     let keys = KEYS.to_string();
-    let args = [
-        "-c",
-        "64",
-        "-P",
-        "64",
-        "-r",
-        &keys,
-        "HGETALL",
-        "account:__rand_int__",
-    ];
-    benchmark(scenario, server, time, 300_000, &args, 1.0)
+    let args = [&["-c", width, "-P", width, "-r", &keys], command].concat();
+    benchmark(scenario, server, time, rate, &args, 1.0)
 }
 
 /// As many keys as a `get_many` has: one connection, one command at a time.
