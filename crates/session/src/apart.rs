@@ -7,9 +7,14 @@ use crate::ending::{Ended, enough};
 use crate::error::SessionError;
 use crate::event::Because;
 use crate::keys::{END_ID, LIST, NOTE, Place, REVOKE_ALL, UNNOTE, apart, families, revoked};
+use crate::making::Still;
 use crate::token::{Digest, Tag};
 use crate::way::Way;
-use crate::wire::{Head, millis, number, text, unreadable};
+use crate::wire::{Record, millis, number, text, unreadable};
+
+/// So long after it was named a session is there or will not be, in milliseconds: an end that comes before leaves a mark for as long. A deadline
+/// beyond that would be wrong: it is a second, unless somebody sets it.
+const SETTLES: u64 = 60_000;
 
 /// What a user's index calls a session: where it is, and its internal number. Whoever has named one that was another's already has named nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +44,7 @@ impl Name {
     pub(crate) fn place(&self) -> Place {
         Place {
             tag: self.digest.tag(),
-            digest: self.digest.clone(),
+            digest: self.digest,
         }
     }
 }
@@ -47,7 +52,7 @@ impl Name {
 impl Way {
     /// What a session is called in its user's index, if those are apart.
     pub(crate) fn name_of(&self, place: &Place, id: [u8; 16]) -> Option<Name> {
-        let digest = place.digest.clone();
+        let digest = place.digest;
         self.ids.are_apart().then_some(Name { digest, id })
     }
 
@@ -56,7 +61,7 @@ impl Way {
     /// Before it is created: one that is named and not there is found and forgotten, one that is there and not named would be found by nobody.
     pub(crate) async fn note(
         &self,
-        (tag, since): (Tag, Option<u64>),
+        (tag, still): (Tag, &Still),
         name: &Name,
         (user, many): (&str, u32),
     ) -> Result<bool, SessionError> {
@@ -65,7 +70,7 @@ impl Way {
             name.bytes(),
             millis(self.absolute).to_string().into(),
             many.to_string().into(),
-            since.map_or_else(Bytes::new, |since| since.to_string().into()),
+            still.since_text(),
         ];
         let create = (&self.operations.create, Policy::Idempotent);
         let told = match self.ask::<Reply>(create, &NOTE, &keys, args).await? {
@@ -77,30 +82,72 @@ impl Way {
         Ok(true)
     }
 
-    /// The valid sessions that a user's index names, what describes each, and until when it is valid at most. What is not there any more leaves it.
-    pub(crate) async fn named(&self, tag: Tag) -> Result<Vec<(Name, Bytes)>, Error> {
+    /// What a user's index names, and whether each was named so long ago that it is there, if it ever will be.
+    async fn names(&self, tag: Tag) -> Result<Vec<(Name, bool)>, Error> {
         let keys = [apart(&self.stem, tag)];
         let list = (&self.operations.list, Policy::Idempotent);
         let told: Vec<Bytes> = self.ask(list, &LIST, &keys, Vec::new()).await?;
-        let pairs = told.get(1..).unwrap_or_default().as_chunks::<2>().0;
-        let names: Result<Vec<Name>, Error> =
-            pairs.iter().map(|[name, _]| Name::read(name)).collect();
-        let names = names?;
-        let looks = names.iter().map(|name| {
-            let place = name.place();
-            async move { self.look(std::slice::from_ref(&place)).await }
+        let (now, pairs) = told.split_first().ok_or_else(unreadable)?;
+        let settled = number(now)?
+            .saturating_add(millis(self.absolute))
+            .saturating_sub(SETTLES);
+        let names = pairs.as_chunks::<2>().0.iter();
+        let names = names.map(|[name, till]| Ok((Name::read(name)?, number(till)? < settled)));
+        names.collect()
+    }
+
+    /// The valid sessions that a user's index names. What is not there any more leaves it; not what may be about to be created, or nobody would find it.
+    pub(crate) async fn named(&self, tag: Tag) -> Result<Vec<(Name, Record)>, Error> {
+        let names = self.names(tag).await?;
+        let looks = names.iter().map(|(name, _)| {
+            let mut place = name.place();
+            async move { self.look_at(&mut place).await }
         });
-        let heads = try_join_all(looks).await?;
+        let found = try_join_all(looks).await?;
         let mut all = Vec::new();
-        for (name, head) in names.into_iter().zip(heads) {
-            let head = head.into_iter().flatten().next();
-            let its = head.filter(|head| Head::read(head).is_ok_and(|head| head.id == name.id));
-            match its {
-                Some(head) => all.push((name, head)),
-                None => self.unnote(tag, &name).await?,
+        for ((name, is_settled), found) in names.into_iter().zip(found) {
+            match found.filter(|found| found.head.id == name.id) {
+                Some(found) => all.push((name, found)),
+                None if is_settled => self.unnote(tag, &name).await?,
+                None => {}
             }
         }
         Ok(all)
+    }
+
+    /// Ends one that a user's index names, by its digest. Whether it was there.
+    pub(crate) async fn revoke_named(
+        &self,
+        tag: Tag,
+        digest: Digest,
+        user: &str,
+    ) -> Result<bool, SessionError> {
+        let names = self.names(tag).await?;
+        let Some((name, _)) = names.into_iter().find(|(name, _)| name.digest == digest) else {
+            return Ok(false);
+        };
+        let (was, acked) = self.end_named(tag, name, (user, Because::Revoked)).await?;
+        enough(acked)?;
+        Ok(was)
+    }
+
+    /// Ends one and forgets its name. Whether it was there.
+    async fn end_named(
+        &self,
+        tag: Tag,
+        name: Name,
+        (user, because): (&str, Because),
+    ) -> Result<(bool, Option<Acked>), SessionError> {
+        let (was, acked) = self.end_id(&name).await?;
+        if was {
+            let one = Ended {
+                ended: vec![name.digest],
+                ..Ended::default()
+            };
+            self.tell_of(&one, Some(user), because);
+        }
+        self.unnote(tag, &name).await?;
+        Ok((was, acked))
     }
 
     /// Ends all sessions that a user's index names, but one. How many there were.
@@ -129,22 +176,14 @@ impl Way {
         &self,
         tag: Tag,
         told: Vec<Reply>,
-        (user, because): (&str, Because),
+        why: (&str, Because),
     ) -> Result<usize, SessionError> {
         let (mut count, mut acks) = (0, Vec::new());
         for names in told.into_iter().skip(1).take(2) {
             for name in Name::all(names)? {
-                let (was, acked) = self.end_id(&name).await?;
+                let (was, acked) = self.end_named(tag, name, why).await?;
+                count += usize::from(was);
                 acks.push(acked);
-                if was {
-                    count += 1;
-                    let one = Ended {
-                        ended: vec![name.digest.clone()],
-                        ..Ended::default()
-                    };
-                    self.tell_of(&one, Some(user), because);
-                }
-                self.unnote(tag, &name).await?;
             }
         }
         acks.into_iter().try_for_each(enough)?;
@@ -172,13 +211,5 @@ impl Way {
         let args = vec![name.bytes()];
         self.ask::<Reply>(end, &UNNOTE, &keys, args).await?;
         Ok(())
-    }
-
-    /// Until when one is valid, by its own index.
-    pub(crate) async fn till(&self, name: &Name) -> Result<Option<u64>, Error> {
-        let keys = [name.place().index(&self.stem)];
-        let list = (&self.operations.list, Policy::Idempotent);
-        let told: Vec<Bytes> = self.ask(list, &LIST, &keys, Vec::new()).await?;
-        told.get(2).map(|till| number(till)).transpose()
     }
 }

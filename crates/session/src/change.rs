@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use russet_core::Bytes;
 use sha1::{Digest as _, Sha1};
 
+use crate::counter::Add;
 use crate::error::SessionError;
 use crate::fields::Shape;
 use crate::plain::Plain;
@@ -17,7 +18,7 @@ pub(crate) struct Changes {
     checks: Vec<(String, Option<Bytes>)>,
     /// What they shall hold; nothing where they go.
     pub(crate) sets: Vec<(String, Option<Bytes>)>,
-    pub(crate) adds: Vec<(String, i64)>,
+    pub(crate) adds: Vec<Add>,
 }
 
 impl Changes {
@@ -53,7 +54,30 @@ impl Changes {
     }
 
     pub(crate) fn set(&mut self, field: &str, sealed: Option<Vec<u8>>) {
+        // The last one counts, as with any assignment.
+        self.sets.retain(|(earlier, _)| earlier != field);
         self.sets.push((field.to_owned(), sealed.map(Bytes::from)));
+    }
+
+    /// Counts, together with what is counted there already.
+    pub(crate) fn add(&mut self, field: &str, by: i64) -> Result<(), SessionError> {
+        if let Some(add) = self.adds.iter_mut().find(|add| add.field == field) {
+            let sum = add.by.checked_add(by);
+            add.by = sum.ok_or_else(|| SessionError::data("a step is an `i64`"))?;
+            return Ok(());
+        }
+        self.adds.push(Add {
+            field: field.to_owned(),
+            by,
+            bound: None,
+        });
+        Ok(())
+    }
+
+    /// A field that is counted and set at once: nobody could say what it is then.
+    pub(crate) fn twice(&self) -> Option<&str> {
+        let mut adds = self.adds.iter().map(|add| add.field.as_str());
+        adds.find(|add| self.sets.iter().any(|(field, _)| field == add))
     }
 
     /// Writes whatever others have written.
@@ -85,10 +109,13 @@ impl Changes {
             Some(value) => ("s", field, value.clone()),
             None => ("d", field, Bytes::new()),
         });
-        let adds = self
-            .adds
-            .iter()
-            .map(|(field, by)| ("i", field, by.to_string().into()));
+        let adds = self.adds.iter().map(|add| {
+            let value = match add.bound {
+                Some(bound) => format!("{} {bound}", add.by),
+                None => add.by.to_string(),
+            };
+            ("i", &add.field, value.into())
+        });
         checks
             .chain(sets)
             .chain(adds)

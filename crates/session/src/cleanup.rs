@@ -41,18 +41,26 @@ impl<T: Data> Sessions<T> {
     /// register the handle as a [`Sweep`]. A walk over all keys of the server, by `SCAN` with pauses, and two or three round trips for each user.
     ///
     /// # Errors
-    /// [`SessionError::Redis`]; what is done is done.
+    /// [`SessionError::Redis`]; what is done is done, also behind an index that cannot be read.
     ///
     /// # Cancel safety
     /// Safe to drop; what is done is done.
     pub async fn cleanup(&self) -> Result<Cleanup, SessionError> {
         let (mut scan, mut sum) = (self.way.indexes()?, Cleanup::default());
+        let mut failed = None;
         while let Some(tags) = self.way.next_indexes(&mut scan).await? {
             for tag in tags {
-                self.way.tidy(tag, &mut sum).await?;
+                match self.way.tidy(tag, &mut sum).await {
+                    // What is no index is one user's matter, an outage everybody's.
+                    Err(error) if !error.is_retryable() => failed = Some(error),
+                    tidied => tidied?,
+                }
             }
         }
-        Ok(sum)
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(sum),
+        }
     }
 }
 
@@ -101,12 +109,12 @@ impl Way {
         for chunk in valid.chunks(MOST_AT_ONCE) {
             let place = |digest: &Digest| Place {
                 tag,
-                digest: digest.clone(),
+                digest: *digest,
             };
             let places: Vec<Place> = chunk.iter().map(place).collect();
             let heads = self.look(&places).await?;
             let missing = chunk.iter().zip(heads).filter(|(_, head)| head.is_none());
-            let missing: Vec<Digest> = missing.map(|(digest, _)| digest.clone()).collect();
+            let missing: Vec<Digest> = missing.map(|(digest, _)| *digest).collect();
             if !missing.is_empty() {
                 sum.missing += self.revoke(tag, &missing, &[]).await?;
             }
@@ -156,9 +164,10 @@ impl Way {
             none => none.insert((self.indexes()?, Vec::new())),
         };
         if let Some(tag) = tags.last().copied() {
-            self.tidy(tag, sum).await?;
+            let tidied = self.tidy(tag, sum).await;
+            // Also one that cannot be read, or it would be the end of all sweeps; not one at which this was cut short.
             tags.pop();
-            return Ok(false);
+            return tidied.map(|()| false);
         }
         match self.next_indexes(scan).await? {
             Some(found) => *tags = found,

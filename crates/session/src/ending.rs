@@ -60,6 +60,7 @@ impl Way {
         because: Because,
     ) -> Result<bool, SessionError> {
         for _ in 0..MOVES {
+            self.local.remove(&place.digest);
             let of_user = [
                 index(&self.stem, place.tag),
                 families(&self.stem, place.tag),
@@ -166,6 +167,9 @@ impl Way {
     pub(crate) async fn remove(&self, tag: Tag, ended: &Ended) -> Result<usize, Error> {
         let (mut count, end) = (0, (&self.operations.end, Policy::Idempotent));
         let sessions: Vec<&Digest> = ended.ended.iter().chain(&ended.struck).collect();
+        for digest in &sessions {
+            self.local.remove(digest);
+        }
         for chunk in sessions.chunks(MOST_AT_ONCE) {
             let keys = chunk.iter().map(|digest| self.key(tag, digest));
             let keys: Vec<Key> = [index(&self.stem, tag)].into_iter().chain(keys).collect();
@@ -193,6 +197,9 @@ impl Way {
         digests: &[Digest],
         stays: &[Bytes],
     ) -> Result<usize, Error> {
+        for digest in digests {
+            self.local.remove(digest);
+        }
         let of_user = [index(&self.stem, tag), families(&self.stem, tag)];
         let keys = digests.iter().map(|digest| self.key(tag, digest));
         let keys: Vec<Key> = of_user.into_iter().chain(keys).collect();
@@ -210,7 +217,7 @@ impl Way {
     }
 
     fn key(&self, tag: Tag, digest: &Digest) -> Key {
-        let digest = digest.clone();
+        let digest = *digest;
         Place { tag, digest }.key(&self.stem)
     }
 
@@ -244,13 +251,13 @@ impl Way {
         for digest in &ended.over {
             self.events.tell(|| SessionEvent::Expired {
                 user: user.map(str::to_owned),
-                id: SessionId(digest.clone()),
+                id: SessionId(*digest),
             });
         }
         for digest in &ended.ended {
             self.events.tell(|| SessionEvent::Revoked {
                 user: user.map(str::to_owned),
-                id: SessionId(digest.clone()),
+                id: SessionId(*digest),
                 because,
             });
         }
@@ -260,7 +267,7 @@ impl Way {
     fn tell_of_one(&self, head: &Reply, digest: &Digest, because: Because) {
         self.events.tell(|| SessionEvent::Revoked {
             user: self.user_of(head),
-            id: SessionId(digest.clone()),
+            id: SessionId(*digest),
             because,
         });
     }

@@ -10,7 +10,7 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// Others have changed the same fields each time that the change was made again.
+    /// Others have changed the same fields each time that the change was made again; or, where ids are not tokens, revoked all sessions each time that one was created.
     Conflict {
         /// How often it was made.
         tries: u32,
@@ -36,6 +36,8 @@ pub enum SessionError {
         /// So many were asked for.
         wanted: u32,
     },
+    /// The session of a request is still held by somebody else in the same request, or by the caller.
+    InUse,
     /// Redis could not be asked, or refused.
     Redis(Error),
 }
@@ -50,9 +52,10 @@ impl SessionError {
         match self {
             SessionError::Conflict { .. } | SessionError::NotReplicated { .. } => true,
             SessionError::Redis(error) => error.is_retryable(),
-            SessionError::TooLarge { .. } | SessionError::WeakId { .. } | SessionError::Data(_) => {
-                false
-            }
+            SessionError::TooLarge { .. }
+            | SessionError::WeakId { .. }
+            | SessionError::InUse
+            | SessionError::Data(_) => false,
         }
     }
 
@@ -79,7 +82,7 @@ impl fmt::Display for SessionError {
         match self {
             SessionError::Conflict { tries } => write!(
                 f,
-                "the session was changed by others each of {tries} times; change fewer fields at once, or count by `increment`"
+                "others were faster each of {tries} times; change fewer fields at once, count by `increment`, or log in again"
             ),
             SessionError::TooLarge { size, most } => write!(
                 f,
@@ -93,8 +96,12 @@ impl fmt::Display for SessionError {
                 f,
                 "it is done, and {by} of the {wanted} that must know of it do; do it again, or look at the server's replicas"
             ),
-            SessionError::Data(_) => f.write_str(
-                "the session's data is not of the wanted type, or cannot be stored; it must be a struct or a map whose keys are text",
+            SessionError::Data(source) => write!(
+                f,
+                "the session's data is not of the wanted type, or cannot be stored: {source}"
+            ),
+            SessionError::InUse => f.write_str(
+                "somebody in this request holds its session; drop what `load` gave before you ask for it again, or log out",
             ),
             SessionError::Redis(error) => fmt::Display::fmt(error, f),
         }

@@ -13,7 +13,7 @@ use crate::event::Because;
 use crate::keys::Place;
 use crate::listed::SessionId;
 use crate::sessions::Sessions;
-use crate::wire::{About, time};
+use crate::wire::{About, Record, time};
 
 /// A session as who asks for their data is shown it. It serialises with times as text (RFC 3339).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,36 +48,33 @@ impl<T: Data> Sessions<T> {
     pub async fn export_user(&self, user: &str) -> Result<Vec<Exported<T>>, SessionError> {
         let mut all = Vec::new();
         for tag in self.way.secrets.tags(user) {
-            let valid: Vec<Place> = match self.way.ids.are_apart() {
-                true => {
-                    let named = self.way.named(tag).await?;
-                    named.iter().map(|(name, _)| name.place()).collect()
+            if self.way.ids.are_apart() {
+                for (name, found) in self.way.named(tag).await? {
+                    all.push(self.exported(&name.place(), &found)?);
                 }
-                false => {
-                    let valid = self.way.valid(tag).await?;
-                    valid.into_iter().map(|(place, _)| place).collect()
-                }
-            };
-            let loads = valid.into_iter().map(|place| self.export(place));
-            all.extend(try_join_all(loads).await?.into_iter().flatten());
+                continue;
+            }
+            let valid = self.way.valid(tag).await?;
+            let looks = valid.into_iter().map(|(mut place, _)| async move {
+                let found = self.way.look_at(&mut place).await?;
+                found.map(|found| self.exported(&place, &found)).transpose()
+            });
+            all.extend(try_join_all(looks).await?.into_iter().flatten());
         }
         all.sort_by_key(|exported| std::cmp::Reverse(exported.last_seen));
         Ok(all)
     }
 
-    async fn export(&self, mut place: Place) -> Result<Option<Exported<T>>, SessionError> {
-        let Some(record) = self.way.look_at(&mut place).await? else {
-            return Ok(None);
-        };
+    fn exported(&self, place: &Place, record: &Record) -> Result<Exported<T>, SessionError> {
         let (head, shape) = (&record.head, &self.way.shape);
-        Ok(Some(Exported {
+        Ok(Exported {
             id: SessionId(place.digest),
             device: shape.open_whole::<About>(&head.id, &head.about)?.device,
             created: time(head.created),
             last_seen: time(head.seen),
             expires: time(record.till),
             data: shape.read(&head.id, &record.stored)?,
-        }))
+        })
     }
 
     /// Ends all sessions and refresh tokens of a user as [`revoke_all`](Sessions::revoke_all) does, and removes all that is stored of them; how many sessions ended. What is left for

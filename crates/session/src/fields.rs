@@ -197,8 +197,14 @@ impl ser::Error for FieldError {
 }
 
 impl de::Error for FieldError {
+    /// Of the type, and not of a value: values are not for logs.
     fn custom<T: fmt::Display>(what: T) -> Self {
-        FieldError::new(what.to_string())
+        let said = what.to_string();
+        let names_a_field = ["missing field `", "duplicate field `"];
+        match names_a_field.iter().any(|start| said.starts_with(start)) {
+            true => FieldError::new(said),
+            false => FieldError::new("its fields are not what the type expects"),
+        }
     }
 }
 

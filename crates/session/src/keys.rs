@@ -91,6 +91,7 @@ const OF_SESSIONS: &[&str] = &[
 ];
 const OF_APART: &[&str] = &[NOTE_TEXT, UNNOTE_TEXT, REVOKE_ALL_TEXT, LIST_TEXT];
 const OF_FAMILIES: &[&str] = &[
+    CREATE_TEXT,
     ISSUE_TEXT,
     REFRESH_TEXT,
     END_FAMILY_TEXT,

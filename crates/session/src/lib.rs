@@ -5,6 +5,7 @@ mod builder;
 mod change;
 mod changing;
 mod cleanup;
+mod counter;
 mod data;
 mod device;
 mod ending;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use crate::device::Device;
 use crate::token::Digest;
 
@@ -35,8 +37,8 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// A valid session of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A valid session of a user: the one at hand has its [id](crate::Session::id). It serialises with times as text (RFC 3339).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Listed {
     /// What it is called here.
@@ -44,9 +46,12 @@ pub struct Listed {
     /// From where they logged in.
     pub device: Device,
     /// When, by the server's clock.
+    #[serde(with = "humantime_serde")]
     pub created: SystemTime,
     /// When it was used last, to within a tenth of the idle time.
+    #[serde(with = "humantime_serde")]
     pub last_seen: SystemTime,
     /// Until when it is valid unless it is used.
+    #[serde(with = "humantime_serde")]
     pub expires: SystemTime,
 }

@@ -10,15 +10,16 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::stored::Stored;
 use crate::token::Digest;
-use crate::wire::{About, Version};
+use crate::wire::{About, Head};
 
 /// What sessions held when they were read or written here last. It is used only where Redis says that nobody has written since, so that it is never old; it saves what
 /// would be sent and read.
-pub(crate) struct Local(Option<Cache<Digest, Known, Size, RandomState>>);
+pub(crate) struct Local(Option<Cache<Digest, Arc<Known>, Size, RandomState>>);
 
 #[derive(Clone)]
 pub(crate) struct Known {
-    pub(crate) version: Version,
+    /// As it was when it was read or written here last.
+    pub(crate) head: Head,
     /// As Redis has it.
     pub(crate) stored: Arc<Stored>,
     pub(crate) about: Arc<About>,
@@ -45,13 +46,13 @@ impl Local {
         }))
     }
 
-    pub(crate) fn get(&self, digest: &Digest) -> Option<Known> {
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Known>> {
         self.0.as_ref()?.get(digest)
     }
 
     pub(crate) fn insert(&self, digest: &Digest, known: impl FnOnce() -> Known) {
         if let Some(cache) = &self.0 {
-            cache.insert(digest.clone(), known());
+            cache.insert(*digest, Arc::new(known()));
         }
     }
 
@@ -66,8 +67,8 @@ impl Local {
 #[derive(Clone)]
 struct Size;
 
-impl Weighter<Digest, Known> for Size {
-    fn weight(&self, _: &Digest, known: &Known) -> u64 {
+impl Weighter<Digest, Arc<Known>> for Size {
+    fn weight(&self, _: &Digest, known: &Arc<Known>) -> u64 {
         let bytes = 512 + 2 * known.stored.size() + 96 * known.stored.len();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }

@@ -5,10 +5,10 @@ use std::fmt;
 use crate::data::Data;
 use crate::device::Device;
 use crate::error::SessionError;
+use crate::making::Still;
 use crate::session::Session;
 use crate::sessions::Sessions;
-use crate::token::Tag;
-use crate::wire::unreadable;
+use crate::token::{Tag, random};
 
 /// A login that has begun: begin it before the password is looked at, and it does not outlive a [`revoke_all`](Sessions::revoke_all) that comes between, as one that was made because
 /// the password was changed. Good for an hour.
@@ -24,12 +24,12 @@ impl<T: Data> Sessions<T> {
     /// Begins a login. One round trip.
     ///
     /// # Errors
-    /// [`SessionError::Redis`].
+    /// [`SessionError::Data`] for a user without a name; [`SessionError::Redis`].
     ///
     /// # Cancel safety
     /// Safe to drop.
     pub async fn begin_login(&self, user: &str) -> Result<Login<T>, SessionError> {
-        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let tag = self.way.tag_of(user)?;
         Ok(Login {
             sessions: self.clone(),
             user: user.to_owned(),
@@ -54,7 +54,13 @@ impl<T: Data> Login<T> {
     ) -> Result<Option<Session<T>>, SessionError> {
         let sessions = &self.sessions;
         sessions
-            .create_as(&self.user, (self.tag, Some(self.since)), data, device)
+            .create_of(
+                &self.user,
+                (self.tag, Still::since(Some(self.since))),
+                random()?,
+                data,
+                device,
+            )
             .await
     }
 

@@ -20,12 +20,35 @@ pub(crate) struct Beginning<'a> {
     /// Its internal number.
     pub(crate) id: [u8; 16],
     pub(crate) about: &'a About,
-    /// Since when its user's sessions must not have been revoked.
-    pub(crate) since: Option<u64>,
+    pub(crate) still: Still,
     /// The times of the session that it goes on with.
     pub(crate) kept: Option<Kept>,
     /// What may be there.
     pub(crate) only: If,
+}
+
+/// What must still be so when a session is created.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Still {
+    /// Its user's sessions have not all been revoked since.
+    pub(crate) since: Option<u64>,
+    /// This family of refresh tokens is valid, as its user's index names it.
+    pub(crate) family: Bytes,
+}
+
+impl Still {
+    pub(crate) fn since(since: Option<u64>) -> Self {
+        Still {
+            since,
+            ..Still::default()
+        }
+    }
+
+    /// As scripts read it.
+    pub(crate) fn since_text(&self) -> Bytes {
+        self.since
+            .map_or_else(Bytes::new, |since| since.to_string().into())
+    }
 }
 
 /// What may be there where a session is to be created.
@@ -93,18 +116,13 @@ impl Kept {
 /// What became of a session that was to be created.
 pub(crate) enum Created {
     Done(Record),
-    /// All sessions of its user were revoked since its login began.
+    /// What must still be so is not.
     Revoked,
     /// There is one already.
     Taken,
 }
 
 impl Beginning<'_> {
-    fn since(&self) -> Bytes {
-        self.since
-            .map_or_else(Bytes::new, |since| since.to_string().into())
-    }
-
     fn user(&self) -> Option<&str> {
         self.about.user.as_deref()
     }
@@ -142,10 +160,11 @@ impl Way {
             millis(self.idle).to_string().into(),
             millis(self.absolute).to_string().into(),
             self.many.to_string().into(),
-            beginning.since(),
+            beginning.still.since_text(),
             rest,
             beginning.kept.map_or_else(Bytes::new, Kept::bytes),
             beginning.only.text(),
+            beginning.still.family.clone(),
         ];
         let fields = stored.iter();
         args.extend(fields.flat_map(|(field, value)| [field.clone(), value.clone()]));
@@ -153,6 +172,7 @@ impl Way {
             place.key(&self.stem),
             place.index(&self.stem),
             revoked(&self.stem, place.tag),
+            families(&self.stem, place.tag),
         ];
         let create = (&self.operations.create, beginning.only.policy());
         let told = match self.ask::<Reply>(create, &CREATE, &keys, args).await? {
@@ -171,7 +191,7 @@ impl Way {
         if beginning.kept.is_none() {
             self.events.tell(|| SessionEvent::Created {
                 user: beginning.user().map(str::to_owned),
-                id: SessionId(place.digest.clone()),
+                id: SessionId(place.digest),
             });
         }
         Ok(Created::Done(Record {
@@ -202,7 +222,7 @@ impl Way {
                 return Ok(LoggedIn::Revoked);
             };
             let was = std::mem::replace(place, new.place.clone());
-            self.tell_of_login(new, was);
+            self.tell_of_login(new, &was);
             return Ok(LoggedIn::Done(record));
         }
         let rest = Head::rest(new.id, about);
@@ -221,13 +241,13 @@ impl Way {
                 millis(self.idle).to_string().into(),
                 millis(self.absolute).to_string().into(),
                 self.many.to_string().into(),
-                new.since(),
+                new.still.since_text(),
                 rest.clone(),
                 text(if new.kept.is_some() { "k" } else { "" }),
             ];
             match Found::read(self.ask(login, &LOGIN, &keys, args).await?)? {
                 Found::Items(told) => return self.logged_in(place, new, told).await,
-                Found::Session(_) => return Err(unreadable()),
+                Found::Session(_) | Found::Number(_) => return Err(unreadable()),
                 Found::Moved(digest) => place.digest = digest,
                 Found::Gone => break,
             }
@@ -248,7 +268,7 @@ impl Way {
             let args = vec![text(place.digest.as_str())];
             match Found::read(self.ask(asked, &CLOSE, &keys, args).await?)? {
                 Found::Session(record) => return Ok(Some(record)),
-                Found::Items(_) => return Err(unreadable()),
+                Found::Items(_) | Found::Number(_) => return Err(unreadable()),
                 Found::Moved(digest) => place.digest = digest,
                 Found::Gone => break,
             }
@@ -272,13 +292,14 @@ impl Way {
         self.retire(new.place.tag, &[ended, struck].concat()).await;
         let families = Ended::of_families(families)?;
         self.clean(was.tag, &families).await;
-        self.tell_of_login(new, was);
+        self.tell_of_login(new, &was);
         let record = Record::read(&Bytes::from_reply(all)?)?;
         Ok(LoggedIn::Done(record))
     }
 
-    fn tell_of_login(&self, new: &Beginning<'_>, was: Place) {
-        let (id, was) = (SessionId(new.place.digest.clone()), SessionId(was.digest));
+    fn tell_of_login(&self, new: &Beginning<'_>, was: &Place) {
+        self.local.remove(&was.digest);
+        let (id, was) = (SessionId(new.place.digest), SessionId(was.digest));
         self.events.tell(|| match (new.kept, new.user()) {
             (None, Some(user)) => SessionEvent::LoggedIn {
                 user: user.to_owned(),
@@ -318,7 +339,7 @@ impl Way {
         let reply = self.ask(rotate, &ROTATE, &keys, args).await?;
         match Found::read(reply)? {
             Found::Items(_) => {}
-            Found::Session(_) => return Err(unreadable()),
+            Found::Session(_) | Found::Number(_) => return Err(unreadable()),
             // It was done before, and the reply was lost.
             Found::Moved(digest) if digest == is.digest => {}
             Found::Moved(digest) => {
@@ -328,9 +349,10 @@ impl Way {
             Found::Gone => return Ok(false),
         }
         let was = std::mem::replace(place, is);
+        self.local.remove(&was.digest);
         self.events.tell(|| SessionEvent::Rotated {
             user: user.map(str::to_owned),
-            id: SessionId(place.digest.clone()),
+            id: SessionId(place.digest),
             was: SessionId(was.digest),
         });
         Ok(true)

@@ -13,6 +13,7 @@ use crate::ending::Ended;
 use crate::error::SessionError;
 use crate::event::SessionEvent;
 use crate::keys::{ISSUE, REFRESH, families, family, revoked};
+use crate::making::Still;
 use crate::secrets::Made;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -123,6 +124,8 @@ pub struct Renewal {
     pub is_replay: bool,
     of: [u8; 16],
     tag: Tag,
+    /// As the user's index names it.
+    family: Bytes,
     /// Since when the user's sessions must not have been revoked.
     since: u64,
 }
@@ -252,12 +255,13 @@ impl<T: Data> Sessions<T> {
             is_replay,
             of: of[..].try_into().map_err(|_| unreadable())?,
             tag: family.tag,
+            family: [family.text().as_bytes(), of].concat().into(),
             since: number(since)?,
         }))
     }
 
     /// Creates a session for who has shown a refresh token: it belongs to the same login, so that its logout ends those tokens as well. As [`create`](Sessions::create);
-    /// nothing if all sessions of the user were revoked since the token was shown.
+    /// nothing if the tokens have ended meanwhile, by their login's logout or because one was shown twice, or all sessions of the user were revoked.
     ///
     /// # Errors
     /// As [`create`](Sessions::create).
@@ -270,7 +274,11 @@ impl<T: Data> Sessions<T> {
         data: T,
         device: Device,
     ) -> Result<Option<Session<T>>, SessionError> {
-        let of_login = (renewal.tag, Some(renewal.since));
+        let still = Still {
+            since: Some(renewal.since),
+            family: renewal.family.clone(),
+        };
+        let of_login = (renewal.tag, still);
         self.create_of(&renewal.user, of_login, renewal.of, data, device)
             .await
     }

@@ -15,11 +15,11 @@ use crate::keys::Place;
 use crate::listed::SessionId;
 use crate::local::Known;
 use crate::login::Login;
-use crate::making::{Beginning, If, Kept, LoggedIn};
+use crate::making::{Beginning, If, Kept, LoggedIn, Still};
 use crate::stored::Stored;
 use crate::token::{Digest, Tag, Token};
 use crate::way::Way;
-use crate::wire::{About, Record, Version, time, unreadable};
+use crate::wire::{About, Record, Version, time};
 use crate::write::{Write, Written};
 
 /// How often a change is made again that others were faster than.
@@ -46,8 +46,8 @@ impl<T: Data> Session<T> {
         mut record: Record,
     ) -> Result<Self, SessionError> {
         let known = record.known.take().and_then(|known| {
-            let data = known.data.downcast::<T>().ok()?;
-            Some((known.about, data))
+            let data = known.data.clone().downcast::<T>().ok()?;
+            Some((known.about.clone(), data))
         });
         let is_new = known.is_none();
         let (about, data) = match known {
@@ -84,7 +84,7 @@ impl<T: Data> Session<T> {
     /// The next load in this process need not be sent what this one was.
     fn remember(&self) {
         let known = || Known {
-            version: self.record.head.version,
+            head: self.record.head.clone(),
             stored: self.record.stored.clone(),
             about: self.about.clone(),
             data: self.data.clone(),
@@ -254,7 +254,7 @@ impl<T: Data> Session<T> {
         let user = self.about.user.as_deref();
         if self.way.rotate(&mut self.place, digest, user).await? {
             self.token = token;
-            self.shown = self.place.digest.clone();
+            self.shown = self.place.digest;
             return Ok(Written::Done);
         }
         Ok(match self.place.digest == self.shown {
@@ -267,12 +267,12 @@ impl<T: Data> Session<T> {
     /// so that nobody who had planted it is logged in. One round trip; on a cluster two, and a process that is killed between them loses the data.
     ///
     /// # Errors
-    /// [`SessionError::Redis`].
+    /// [`SessionError::Data`] for a user without a name; [`SessionError::Redis`].
     ///
     /// # Cancel safety
     /// A dropped call may still be done, and then the session is lost with its new token.
     pub async fn login(&mut self, user: &str, device: Device) -> Result<Written, SessionError> {
-        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let tag = self.way.tag_of(user)?;
         self.login_as(user, (tag, None), device).await
     }
 
@@ -308,7 +308,7 @@ impl<T: Data> Session<T> {
     /// Gives a session that is in a slot of its own another id: the old one is over at once.
     async fn rotate_apart(&mut self) -> Result<Written, SessionError> {
         let tag = match self.user() {
-            Some(user) => self.way.secrets.tags(user).next().ok_or_else(unreadable)?,
+            Some(user) => self.way.tag_of(user)?,
             None => Tag::random()?,
         };
         let (head, about) = (&self.record.head, About::clone(&self.about));
@@ -340,7 +340,11 @@ impl<T: Data> Session<T> {
         if let (Some(name), Some(user)) = (&name, &about.user) {
             // Under another id it is not one more.
             let many = kept.map_or(self.way.many, |_| u32::MAX);
-            if !self.way.note((tag, since), name, (user, many)).await? {
+            if !self
+                .way
+                .note((tag, &Still::since(since)), name, (user, many))
+                .await?
+            {
                 return Ok(Written::Stale);
             }
             since = None;
@@ -349,7 +353,7 @@ impl<T: Data> Session<T> {
             place: &place,
             id,
             about: &about,
-            since,
+            still: Still::since(since),
             kept,
             only: If::Any,
         };
@@ -358,7 +362,7 @@ impl<T: Data> Session<T> {
             LoggedIn::Revoked => Ok(Written::Stale),
             LoggedIn::Done(record) => {
                 self.token = token;
-                self.shown = self.place.digest.clone();
+                self.shown = self.place.digest;
                 self.about = Arc::new(about);
                 self.hold(record)?;
                 Ok(Written::Done)
@@ -401,7 +405,7 @@ impl<T> Session<T> {
 
     /// What it is called in the list of its user's sessions; another one after each rotation.
     pub fn id(&self) -> SessionId {
-        SessionId(self.place.digest.clone())
+        SessionId(self.place.digest)
     }
 
     /// How often it was written.

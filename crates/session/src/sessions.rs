@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russet_core::{Bytes, Finding, Namespace, Probe};
+use russet_core::{Finding, Namespace, Probe};
 
 use crate::builder::Builder;
 use crate::data::Data;
@@ -17,7 +17,7 @@ use crate::event::{Because, SessionEvents};
 use crate::ids::{Ids, is_weak};
 use crate::keys::Place;
 use crate::listed::{Listed, SessionId};
-use crate::making::{Beginning, Created, If};
+use crate::making::{Beginning, Created, If, Still};
 use crate::outage::{OnOutage, is_outage};
 use crate::secrets::Secrets;
 use crate::session::Session;
@@ -26,6 +26,9 @@ use crate::token::{Tag, Token, random};
 use crate::way::{MOST_AT_ONCE, Way};
 use crate::wire::{About, Head, time, unreadable};
 use crate::write::Written;
+
+/// How often a session is created anew where all of its user's were revoked meanwhile.
+const TRIES: u32 = 4;
 
 /// Sessions whose data is a `T`. Cheap to clone.
 pub struct Sessions<T> {
@@ -40,7 +43,7 @@ impl<T: Data> Sessions<T> {
     }
 
     /// Creates a session of a user, whose token is to be handed to them. Where a user may have [so many](Builder::max_sessions), the ones that were used least recently
-    /// end. One round trip; one more if any ended.
+    /// end. One round trip; three more if any ended.
     ///
     /// # Errors
     /// [`SessionError::TooLarge`], [`SessionError::Data`], [`SessionError::Redis`].
@@ -64,36 +67,31 @@ impl<T: Data> Sessions<T> {
         data: T,
         device: Device,
     ) -> Result<Session<T>, SessionError> {
-        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
-        let made = self.create_as(user, (tag, None), data, device).await?;
-        // Nothing can have been revoked since for ever.
-        made.ok_or_else(|| unreadable().into())
+        let tag = self.way.tag_of(user)?;
+        let user = Some(user.to_owned());
+        let about = About { user, device };
+        for _ in 0..TRIES {
+            let made = self.make((tag, Still::default()), (random()?, None), &about, &data);
+            if let Some(session) = made.await? {
+                return Ok(session);
+            }
+            // All were revoked between its two scripts, where ids are not tokens: this login comes after that.
+        }
+        Err(SessionError::Conflict { tries: TRIES })
     }
 
-    /// The same, nothing if all sessions of the user were revoked since a time.
-    pub(crate) async fn create_as(
-        &self,
-        user: &str,
-        of_login: (Tag, Option<u64>),
-        data: T,
-        device: Device,
-    ) -> Result<Option<Session<T>>, SessionError> {
-        self.create_of(user, of_login, random()?, data, device)
-            .await
-    }
-
-    /// The same, of the login of this number.
+    /// The same of the login of this number, and nothing if all sessions of the user were revoked since a time.
     pub(crate) async fn create_of(
         &self,
         user: &str,
-        of_login: (Tag, Option<u64>),
+        of_login: (Tag, Still),
         id: [u8; 16],
         data: T,
         device: Device,
     ) -> Result<Option<Session<T>>, SessionError> {
         let user = Some(user.to_owned());
         let about = About { user, device };
-        self.make(of_login, (id, None), about, &data).await
+        self.make(of_login, (id, None), &about, &data).await
     }
 
     /// Creates a session under an id of the caller's own, as services have it that bring their ids along: [`Ids::Uuid`] says what is taken. Nothing if there is one of
@@ -123,10 +121,15 @@ impl<T: Data> Sessions<T> {
         let place = ids.read(id).ok_or(SessionError::WeakId {
             why: "it has 1 to 256 bytes",
         })?;
-        let tag = self.way.secrets.tags(user).next().ok_or_else(unreadable)?;
+        let tag = self.way.tag_of(user)?;
         let user = Some(user.to_owned());
         let (given, about) = ((Token::shown(id), place), About { user, device });
-        let made = self.make((tag, None), (random()?, Some(given)), about, &data);
+        let made = self.make(
+            (tag, Still::default()),
+            (random()?, Some(given)),
+            &about,
+            &data,
+        );
         made.await
     }
 
@@ -138,17 +141,18 @@ impl<T: Data> Sessions<T> {
     /// # Cancel safety
     /// As [`create`](Sessions::create).
     pub async fn create_anonymous(&self, data: T) -> Result<Session<T>, SessionError> {
-        let (of_nobody, about) = ((Tag::random()?, None), About::default());
-        let made = self.make(of_nobody, (random()?, None), about, &data);
+        let of_nobody = (Tag::random()?, Still::default());
+        let about = About::default();
+        let made = self.make(of_nobody, (random()?, None), &about, &data);
         made.await?.ok_or_else(|| unreadable().into())
     }
 
     /// Nothing if all sessions of its user were revoked meanwhile, or if there is one of the id.
     async fn make(
         &self,
-        (tag, since): (Tag, Option<u64>),
+        (tag, mut still): (Tag, Still),
         (id, given): ([u8; 16], Option<(Token, Place)>),
-        about: About,
+        about: &About,
         data: &T,
     ) -> Result<Option<Session<T>>, SessionError> {
         let shape = &self.way.shape;
@@ -165,20 +169,20 @@ impl<T: Data> Sessions<T> {
             stored.insert(field, shape.seal(&id, field, plain)?.into());
         }
         self.way.check_size(&stored)?;
-        let sealed = shape.seal_whole(&id, &about)?;
-        let mut of_login = (tag, since);
+        let sealed = shape.seal_whole(&id, about)?;
         let name = self.way.name_of(&place, id);
         if let (Some(name), Some(user)) = (&name, &about.user) {
-            if !self.way.note(of_login, name, (user, self.way.many)).await? {
+            let noted = self.way.note((tag, &still), name, (user, self.way.many));
+            if !noted.await? {
                 return Ok(None);
             }
-            of_login.1 = None;
+            still = Still::default();
         }
         let beginning = Beginning {
             place: &place,
             id,
-            about: &about,
-            since: of_login.1,
+            about,
+            still,
             kept: None,
             only,
         };
@@ -189,7 +193,7 @@ impl<T: Data> Sessions<T> {
             }
             return Ok(None);
         };
-        let shown = (token, place.digest.clone());
+        let shown = (token, place.digest);
         Session::new(self.way.clone(), place, shown, record).map(Some)
     }
 
@@ -205,7 +209,7 @@ impl<T: Data> Sessions<T> {
         let Some(mut place) = self.way.ids.read(token) else {
             return Ok(None);
         };
-        let shown = (Token::shown(token), place.digest.clone());
+        let shown = (Token::shown(token), place.digest);
         let found = match self.way.load(&mut place).await {
             Err(error) if self.way.on_outage == OnOutage::Anonymous && is_outage(&error) => None,
             found => found?,
@@ -283,10 +287,8 @@ impl<T: Data> Sessions<T> {
         let mut all = Vec::new();
         for tag in self.way.secrets.tags(user) {
             if self.way.ids.are_apart() {
-                for (name, head) in self.way.named(tag).await? {
-                    if let Some(till) = self.way.till(&name).await? {
-                        all.push(self.listed(&name.place(), till, &head)?);
-                    }
+                for (name, found) in self.way.named(tag).await? {
+                    all.push(self.listed(&name.place(), found.till, &found.head)?);
                 }
                 continue;
             }
@@ -297,7 +299,7 @@ impl<T: Data> Sessions<T> {
                 for ((place, till), head) in chunk.iter().zip(heads) {
                     // It may have ended since.
                     if let Some(head) = head {
-                        all.push(self.listed(place, *till, &head)?);
+                        all.push(self.listed(place, *till, &Head::read(&head)?)?);
                     }
                 }
             }
@@ -306,10 +308,10 @@ impl<T: Data> Sessions<T> {
         Ok(all)
     }
 
-    fn listed(&self, place: &Place, till: u64, head: &Bytes) -> Result<Listed, SessionError> {
-        let (head, shape) = (Head::read(head)?, &self.way.shape);
+    fn listed(&self, place: &Place, till: u64, head: &Head) -> Result<Listed, SessionError> {
+        let shape = &self.way.shape;
         Ok(Listed {
-            id: SessionId(place.digest.clone()),
+            id: SessionId(place.digest),
             device: shape.open_whole::<About>(&head.id, &head.about)?.device,
             created: time(head.created),
             last_seen: time(head.seen),
@@ -328,23 +330,13 @@ impl<T: Data> Sessions<T> {
         let mut was = false;
         for tag in self.way.secrets.tags(user) {
             if self.way.ids.are_apart() {
-                was |= self.revoke_apart(tag, id).await?;
+                was |= self.way.revoke_named(tag, id.0, user).await?;
                 continue;
             }
-            let digest = id.0.clone();
+            let digest = id.0;
             let mut place = Place { tag, digest };
             was |= self.way.delete(&mut place, Because::Revoked).await?;
         }
-        Ok(was)
-    }
-
-    async fn revoke_apart(&self, tag: Tag, id: &SessionId) -> Result<bool, SessionError> {
-        let named = self.way.named(tag).await?;
-        let Some((name, _)) = named.into_iter().find(|(name, _)| name.digest == id.0) else {
-            return Ok(false);
-        };
-        let was = self.way.delete(&mut name.place(), Because::Revoked).await?;
-        self.way.unnote(tag, &name).await?;
         Ok(was)
     }
 

@@ -98,12 +98,12 @@ impl Tag {
 }
 
 /// What Redis knows of a secret: its SHA-256, in base64 for URLs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Digest(String);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Digest([u8; 43]);
 
 impl Digest {
     pub(crate) fn of(secret: &[u8]) -> Self {
-        Digest(Base64UrlUnpadded::encode_string(&Sha256::digest(secret)))
+        Digest::text(&Sha256::digest(secret))
     }
 
     /// Of an id that does not tell whose it is.
@@ -112,24 +112,37 @@ impl Digest {
             .chain_update(b"russet-session id\0")
             .chain_update(id)
             .finalize();
-        Digest(Base64UrlUnpadded::encode_string(&digest))
+        Digest::text(&digest)
+    }
+
+    fn text(digest: &[u8]) -> Self {
+        let mut text = [0; 43];
+        // 43 letters hold the 32 bytes of a SHA-256.
+        let _ = Base64UrlUnpadded::encode(digest, &mut text);
+        Digest(text)
     }
 
     /// Where the session of such an id is.
     pub(crate) fn tag(&self) -> Tag {
-        Tag::of(&Sha256::digest(&self.0))
+        Tag::of(&Sha256::digest(self.0))
     }
 
     /// One that Redis told.
     pub(crate) fn told(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
         let mut digest = [0; 32];
-        let is_whole = Base64UrlUnpadded::decode(text, &mut digest).ok()?.len() == 32;
-        is_whole.then(|| Digest(text.to_owned()))
+        let is_whole = Base64UrlUnpadded::decode(bytes, &mut digest).ok()?.len() == 32;
+        let text = bytes.try_into().ok().map(Digest);
+        text.filter(|_| is_whole)
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -148,7 +161,7 @@ mod tests {
         let tag = Tag([7; 16]);
         let (token, digest) = Token::new(tag).unwrap();
         assert_eq!(token.len(), 69);
-        assert_eq!(Token::read(&token), Some((tag, digest.clone())));
+        assert_eq!(Token::read(&token), Some((tag, digest)));
         assert_eq!(Digest::told(digest.as_str().as_bytes()), Some(digest));
         assert_eq!(format!("{token:?}"), "Token(…)");
         for len in 0..token.len() {

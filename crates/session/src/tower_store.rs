@@ -18,7 +18,7 @@ use crate::error::SessionError;
 use crate::event::Because;
 use crate::ids::place_of;
 use crate::keys::PUT;
-use crate::making::{Beginning, Created, If, Kept};
+use crate::making::{Beginning, Created, If, Kept, Still};
 use crate::sessions::Sessions;
 use crate::stored::Stored;
 use crate::wire::{About, millis, text};
@@ -85,7 +85,7 @@ impl SessionStore for TowerStore {
                 place: &place,
                 id: number,
                 about: &about,
-                since: None,
+                still: Still::default(),
                 kept: Some(Kept {
                     created: since_1970(now),
                     most: till(record),

@@ -14,13 +14,15 @@ use crate::event::Teller;
 use crate::fields::Shape;
 use crate::ids::Ids;
 use crate::keys::{EXTEND, LIST, LOOK, Place, index};
-use crate::local::Local;
+use crate::local::{Known, Local};
 use crate::operations::{Counted, Operations};
 use crate::outage::{OnOutage, Told};
 use crate::secrets::Secrets;
 use crate::stored::Stored;
 use crate::token::{Digest, Tag};
-use crate::wire::{Found, Record, Version, millis, number, numbers, packed, text, unreadable};
+use crate::wire::{
+    Found, Head, Record, Version, millis, number, numbers, packed, text, unreadable,
+};
 
 /// So many fields a session has at most: what a script writes at once.
 pub(crate) const MOST_FIELDS: usize = 1_000;
@@ -76,6 +78,16 @@ pub(crate) enum Committed {
 }
 
 impl Way {
+    /// Under which tag what belongs to a user is made.
+    pub(crate) fn tag_of(&self, user: &str) -> Result<Tag, SessionError> {
+        // All who forgot to say whose it is would be one user.
+        if user.is_empty() {
+            return Err(SessionError::data("a user has a name; it is empty"));
+        }
+        let newest = self.secrets.tags(user).next();
+        newest.ok_or_else(|| unreadable().into())
+    }
+
     /// A session, wherever it is now: its place is set to that.
     pub(crate) async fn load(&self, place: &mut Place) -> Result<Option<Record>, Error> {
         self.read(&self.loads, place).await
@@ -90,18 +102,32 @@ impl Way {
         self.eviction.look();
         for _ in 0..MOVES {
             let known = self.local.get(&place.digest);
-            let version = known.as_ref().map(|known| known.version.bytes());
+            let stamp = known.as_ref().map(|known| known.head.stamp());
             let (key, index) = (place.key(&self.stem), place.index(&self.stem));
-            let own = [text(place.digest.as_str()), version.unwrap_or_default()];
             let began = Instant::now();
-            let reply = calls.call_beside(key, index, own).await;
+            let reply = calls
+                .call_beside(key, index, [stamp.unwrap_or_default()])
+                .await;
             match (
                 Found::read(self.seen(&self.operations.load, began, reply)?)?,
                 known,
             ) {
                 (Found::Session(record), _) => return Ok(Some(record)),
-                (Found::Items(items), Some(known)) => return Record::still(items, known).map(Some),
-                (Found::Items(_), None) => return Err(unreadable()),
+                (Found::Number(till), Some(known)) => {
+                    let head = known.head.clone();
+                    return Ok(Some(Record::still(known, head, till)));
+                }
+                (Found::Items(items), Some(known)) => {
+                    let [raw, till] = <[Reply; 2]>::try_from(items).map_err(|_| unreadable())?;
+                    let head = Head::read(&Bytes::from_reply(raw)?)?;
+                    let till = u64::from_reply(till)?;
+                    self.local.insert(&place.digest, || Known {
+                        head: head.clone(),
+                        ..Known::clone(&known)
+                    });
+                    return Ok(Some(Record::still(known, head, till)));
+                }
+                (Found::Number(_) | Found::Items(_), None) => return Err(unreadable()),
                 (Found::Moved(digest), _) => {
                     self.local.remove(&place.digest);
                     place.digest = digest;
@@ -123,17 +149,27 @@ impl Way {
         changes: &Changes,
     ) -> Result<Option<Committed>, Error> {
         let writes = writes.map_or_else(String::new, |writes| writes.to_string());
-        let version = version.map_or_else(Bytes::new, Version::bytes);
-        let known = [writes.into(), version].into_iter();
+        let known = [
+            writes.into(),
+            version.map_or_else(Bytes::new, Version::bytes),
+        ]
+        .into_iter();
         let args: Vec<Bytes> = known.chain(changes.args()).collect();
         let args = packed(&args);
         for _ in 0..MOVES {
             let (key, index) = (place.key(&self.stem), place.index(&self.stem));
-            let own = [text(place.digest.as_str()), args.clone()];
             let began = Instant::now();
-            let reply = self.commits.call_beside(key, index, own).await;
+            let reply = self.commits.call_beside(key, index, [args.clone()]).await;
             match Found::read(self.seen(&self.operations.write, began, reply)?)? {
                 Found::Items(items) => return committed(items).map(Some),
+                Found::Number(at) => {
+                    let version = version.ok_or_else(unreadable)?.written(at);
+                    return Ok(Some(Committed::Done {
+                        version,
+                        was_known: true,
+                        sums: Vec::new(),
+                    }));
+                }
                 Found::Session(record) => return Ok(Some(Committed::Differs(record))),
                 Found::Moved(digest) => place.digest = digest,
                 Found::Gone => {
@@ -196,7 +232,7 @@ impl Way {
             let reply = self.ask(asked, script, &keys, args.collect()).await?;
             match Found::read(reply)? {
                 Found::Items(items) => return Ok(Some(items)),
-                Found::Session(_) => return Err(unreadable()),
+                Found::Session(_) | Found::Number(_) => return Err(unreadable()),
                 Found::Moved(digest) => place.digest = digest,
                 Found::Gone => return Ok(None),
             }

@@ -39,6 +39,16 @@ impl Version {
         Bytes::copy_from_slice(&self.0)
     }
 
+    /// What it is when it was written once more, at that time in microseconds.
+    pub(crate) fn written(self, at: u64) -> Self {
+        let numbers = [self.writes() + 1, at].map(|number| float(number).to_le_bytes());
+        let mut version = self;
+        for (to, from) in version.0.iter_mut().zip(numbers.as_flattened()) {
+            *to = *from;
+        }
+        version
+    }
+
     /// How often the session was written.
     pub(crate) fn writes(self) -> u64 {
         self.0
@@ -77,8 +87,15 @@ impl Head {
             most: next(),
             version: Version::read(&numbers[24..])?,
             id: *id,
-            about: raw.slice(58..),
+            // A copy: what is remembered shall not keep all that came with it.
+            about: Bytes::copy_from_slice(&raw[58..]),
         })
+    }
+
+    /// What `load.lua` knows it by: its times and its version.
+    pub(crate) fn stamp(&self) -> Bytes {
+        let times = [self.seen, self.most].map(|time| float(time).to_le_bytes());
+        [times.as_flattened(), &self.version.0].concat().into()
     }
 
     /// What stands behind the numbers, which scripts write.
@@ -91,6 +108,8 @@ impl Head {
 pub(crate) enum Found {
     /// What it says of it.
     Items(Vec<Reply>),
+    /// The one thing that the caller does not know.
+    Number(u64),
     /// All of it.
     Session(Record),
     /// It has another token since, of this digest.
@@ -103,6 +122,9 @@ impl Found {
         match reply {
             Reply::Array(items) => Ok(Found::Items(items)),
             Reply::Int(0) => Ok(Found::Gone),
+            Reply::Int(number) => u64::try_from(number)
+                .map(Found::Number)
+                .map_err(|_| unreadable()),
             // No letter of a digest is above 127, and no array in MessagePack begins below.
             Reply::Bytes(told) if told.first().is_some_and(|first| *first > 127) => {
                 // A copy: what is remembered shall not keep the reply of a whole batch.
@@ -127,7 +149,7 @@ pub(crate) struct Record {
     /// Whether that is all that Redis held at that version: others may have written other fields before this process did.
     pub(crate) is_exact: bool,
     /// What this process made of it before.
-    pub(crate) known: Option<Known>,
+    pub(crate) known: Option<Arc<Known>>,
 }
 
 impl Record {
@@ -136,17 +158,15 @@ impl Record {
         self.is_exact.then_some(self.head.version)
     }
 
-    /// Of what is known already, where nobody has written since: its first field, and until when it is valid.
-    pub(crate) fn still(items: Vec<Reply>, known: Known) -> Result<Self, Error> {
-        let [head, till] = <[Reply; 2]>::try_from(items).map_err(|_| unreadable())?;
-        let head = Head::read(&Bytes::from_reply(head)?)?;
-        Ok(Record {
+    /// Of what is known already, where nobody has written since.
+    pub(crate) fn still(known: Arc<Known>, head: Head, till: u64) -> Self {
+        Record {
             head,
-            till: number(&Bytes::from_reply(till)?)?,
+            till,
             stored: known.stored.clone(),
             is_exact: true,
             known: Some(known),
-        })
+        }
     }
 
     /// Of fields and their values, and until when it is valid, in MessagePack.
@@ -227,6 +247,11 @@ pub(crate) fn time(millis: u64) -> SystemTime {
 /// Milliseconds, rounded up: nothing ends early.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a whole number below 2^53")]
+fn float(value: u64) -> f64 {
+    value as f64
 }
 
 #[expect(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::change::Changes;
+use crate::counter;
 use crate::data::Data;
 use crate::error::SessionError;
 use crate::session::Session;
@@ -75,14 +76,18 @@ impl<'s, T: Data> Write<'s, T> {
         self
     }
 
-    /// Adds to a field that is a [counter](crate::Builder::counters), from 0 if it is not there. It stays between `i64::MIN` and `i64::MAX`: a step beyond is refused.
+    /// Adds to a field that is a [counter](crate::Builder::counters), from 0 if it is not there. A step to what its type does not hold is refused, as one below 0 for a `u64`, and one beyond
+    /// what an `i64` holds for any.
     pub fn increment(mut self, field: &str, by: i64) -> Self {
         if !self.session.way.shape.is_counter(field) {
             self.refused = Some(SessionError::data(format!(
                 "the field `{field}` is no counter; name it in the builder's `counters`"
             )));
         }
-        self.changes.adds.push((field.to_owned(), by));
+        match self.changes.add(field, by) {
+            Ok(()) => {}
+            Err(error) => self.refused = self.refused.or(Some(error)),
+        }
         self
     }
 
@@ -103,33 +108,42 @@ impl<'s, T: Data> Write<'s, T> {
     pub async fn send(self) -> Result<Written, SessionError> {
         let Write {
             session,
-            changes,
+            mut changes,
             expected,
             refused,
         } = self;
         if let Some(refused) = refused {
             return Err(refused);
         }
+        if let Some(field) = changes.twice() {
+            return Err(SessionError::data(format!(
+                "the field `{field}` is set and counted in one write; make it two"
+            )));
+        }
         let mut stored = session.record.stored.clone();
         changes.apply(Arc::make_mut(&mut stored));
         session.way.check_size(&stored)?;
-        // What it would be if it were not incremented is of the same type.
         let (id, way) = (session.record.head.id, session.way.clone());
-        way.shape.read::<T>(&id, &stored)?;
+        counter::bound::<T>(&mut changes.adds, (&way.shape, &id), &stored)?;
         let version = (session.record.exactly(), expected);
         match way.commit(&mut session.place, version, &changes).await? {
             None => Ok(Written::Gone),
             Some(Committed::Differs(record)) => {
+                let is_stale =
+                    expected.is_some_and(|expected| expected != record.head.version.writes());
                 session.hold(record)?;
-                Ok(Written::Stale)
+                match is_stale {
+                    true => Ok(Written::Stale),
+                    false => Err(counter::beyond(&changes.adds)),
+                }
             }
             Some(Committed::Done {
                 version,
                 was_known,
                 sums,
             }) => {
-                for ((field, _), sum) in changes.adds.iter().zip(sums) {
-                    Arc::make_mut(&mut stored).insert(field, sum);
+                for (add, sum) in changes.adds.iter().zip(sums) {
+                    Arc::make_mut(&mut stored).insert(&add.field, sum);
                 }
                 session.data = Arc::new(way.shape.read(&id, &stored)?);
                 session.wrote(version, was_known, stored);

@@ -35,15 +35,22 @@ impl IntoResponse for NoSession {
                 let by = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
                 (StatusCode::UNAUTHORIZED, by).into_response()
             }
-            NoSession::Unknown(error) if error.is_retryable() => {
-                let later = [(RETRY_AFTER, HeaderValue::from_static("1"))];
-                (StatusCode::SERVICE_UNAVAILABLE, later).into_response()
-            }
-            NoSession::Unknown(error) => {
-                tracing::error!(target: "russet::session", %error, "a session could not be read");
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
-            }
+            NoSession::Unknown(error) => error.into_response(),
         }
+    }
+}
+
+/// A 503 if it may be better later, else a 500. What went wrong is in the log, and not in the answer: an outage as one warning when it begins.
+impl IntoResponse for SessionError {
+    fn into_response(self) -> Response {
+        if self.is_retryable() {
+            // An outage is told when it begins, and not by each request.
+            tracing::debug!(target: "russet::session", error = %self, "a session cannot be read or written now");
+            let later = [(RETRY_AFTER, HeaderValue::from_static("1"))];
+            return (StatusCode::SERVICE_UNAVAILABLE, later).into_response();
+        }
+        tracing::error!(target: "russet::session", error = %self, "a session could not be read or written");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
 

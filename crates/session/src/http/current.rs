@@ -51,16 +51,16 @@ impl<T: Data> Current<T> {
         }))
     }
 
-    /// The session, if there is one: that of the token that the request shows, or the one that has begun since. Others who want it wait until it is dropped, and so does the second
-    /// call of one who has it already. One round trip the first time.
+    /// The session, if there is one: that of the token that the request shows, or the one that has begun since. Others who want it wait until it is dropped, and so does a
+    /// [`logout`](Current::logout): at most for twice the sessions' [deadline](crate::Builder::deadline). One round trip the first time.
     ///
     /// # Errors
-    /// As [`Sessions::load`].
+    /// As [`Sessions::load`]; [`SessionError::InUse`] if it is held for so long, as by one who asks again and has it already.
     ///
     /// # Cancel safety
     /// Safe to drop.
     pub async fn load(&self) -> Result<Option<Held<'_, T>>, SessionError> {
-        let mut state = self.0.state.lock().await;
+        let mut state = self.alone().await?;
         if let (State::Unread, Some(token)) = (&*state, self.0.shown.token()) {
             *state = match self.0.sessions.load(token).await? {
                 Some(session) => State::Held(Box::new(session)),
@@ -76,22 +76,39 @@ impl<T: Data> Current<T> {
 
     /// Makes a session that of who has asked, by whatever means it was created: the response has its cookie. What they had before is not theirs any more, and ends by
     /// itself.
-    pub async fn begin(&self, session: Session<T>) {
-        *self.0.state.lock().await = State::Held(Box::new(session));
+    ///
+    /// # Errors
+    /// [`SessionError::InUse`] if what [`load`](Current::load) gave is still held; the session that was to begin ends then.
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves a session that nobody has the token of; it ends by itself.
+    pub async fn begin(&self, session: Session<T>) -> Result<(), SessionError> {
+        match self.alone().await {
+            Ok(mut state) => {
+                *state = State::Held(Box::new(session));
+                Ok(())
+            }
+            Err(in_use) => {
+                // Nobody would have its token.
+                session.delete().await?;
+                Err(in_use)
+            }
+        }
     }
 
     /// Creates a session of a user, and makes it that of who has asked: [`Sessions::create_on`] and [`begin`](Current::begin). Who had an anonymous session keeps its
     /// data by [`Session::login`] instead.
     ///
     /// # Errors
-    /// As [`Sessions::create_on`].
+    /// As [`Sessions::create_on`] and [`begin`](Current::begin).
     ///
     /// # Cancel safety
     /// As [`Sessions::create_on`].
     pub async fn create(&self, user: &str, data: T) -> Result<(), SessionError> {
+        let mut state = self.alone().await?;
         let device = self.0.device.clone();
         let session = self.0.sessions.create_on(user, data, device).await?;
-        self.begin(session).await;
+        *state = State::Held(Box::new(session));
         Ok(())
     }
 
@@ -99,12 +116,12 @@ impl<T: Data> Current<T> {
     /// that is good no more.
     ///
     /// # Errors
-    /// As [`Sessions::delete`], and nothing is taken back.
+    /// As [`Sessions::delete`]; [`SessionError::InUse`] if what [`load`](Current::load) gave is still held. Nothing is taken back then.
     ///
     /// # Cancel safety
     /// As [`Sessions::delete`].
     pub async fn logout(&self) -> Result<bool, SessionError> {
-        let mut state = self.0.state.lock().await;
+        let mut state = self.alone().await?;
         let token = match &*state {
             State::Held(session) => Some(session.token().as_str()),
             _ => self.0.shown.token(),
@@ -125,6 +142,13 @@ impl<T: Data> Current<T> {
     /// All sessions.
     pub fn sessions(&self) -> &Sessions<T> {
         &self.0.sessions
+    }
+
+    /// Alone with the session; not for ever: one who holds it and asks again would wait for themselves. Longer than whoever has it may need to read it.
+    async fn alone(&self) -> Result<MutexGuard<'_, State<T>>, SessionError> {
+        let deadline = 2 * self.0.sessions.way.lane.deadline_of_each();
+        let alone = tokio::time::timeout(deadline, self.0.state.lock());
+        alone.await.map_err(|_| SessionError::InUse)
     }
 
     /// What has changed by the request.

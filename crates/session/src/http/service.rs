@@ -37,7 +37,7 @@ impl<T: Data> Settings<T> {
         let cookie = match current.change() {
             Change::None => return,
             // A bearer's client has no cookies; the handler tells it the new token.
-            Change::Begun(..) if current.is_bearer_s() => None,
+            Change::Begun(..) | Change::Ended if current.is_bearer_s() => None,
             Change::Begun(token, lasts) => Some(self.set_cookie(Some((&token, lasts)))),
             Change::Ended => {
                 let all = HeaderValue::from_static("\"cookies\", \"storage\"");

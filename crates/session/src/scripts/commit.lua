@@ -1,75 +1,74 @@
 -- Writes fields of sessions that are there.
 -- KEYS     of each call the session, its user's index
--- ARGV     of each call its digest; and in MessagePack how often it must have been written ('' for any number), the version that the caller knows, then changes of three each: 'c', a field, and the
---          SHA-1 in hex of what it must hold ('' for nothing); 's', a field, and its new value; 'd', a field, and nothing; 'i', a field, and by how much
--- REPLY    of each its version since, 1 if it was as the caller knows it, else 0, and what those fields hold now that were incremented; or the session where its fields are not as they must be; or
+-- ARGV     of each call, in MessagePack, how often it must have been written ('' for any number), the version that the caller knows, then changes of three each: 'c', a field, and the
+--          SHA-1 in hex of what it must hold ('' for nothing); 's', a field, and its new value; 'd', a field, and nothing; 'i', a field, and by how much,
+--          with what the sum must not be beyond behind a space
+-- REPLY    of each when it was written (microseconds), where it was as the caller knows it and nothing was incremented; else its version since, 1 if it was as the caller knows it, else 0,
+--          and what those fields hold now that were incremented; or the session where its fields are not as they must be, or would not be; or
 --          0, or a digest: as `load.lua`
 -- COST     O(fields), at most 16 sessions
 -- COMMANDS: HGET, HGETALL, HSET, HDEL, HINCRBY
-local replies = {}
 
-local function commit(key, index, digest, changes)
-    local till = valid(index, digest)
-    local raw = till and call('HGET', key, '')
-    if not raw then
+-- So many counters are again what they were.
+local function put_back(key, adds, many)
+    for at = many, 1, -1 do
+        local field, was = adds[at][1], adds[at].was
+        if was then
+            call('HSET', key, field, was)
+        else
+            call('HDEL', key, field)
+        end
+    end
+end
+
+return each(#KEYS / 2, function(at)
+    local key, index, changes = KEYS[2 * at - 1], KEYS[2 * at], cmsgpack.unpack(ARGV[at])
+    local till, raw = found(key, index, digest_of(key))
+    if not till then
         return gone(key)
     end
-    local head = header(raw)
-    local fits = changes[1] == '' or tonumber(changes[1]) == head.writes
+    local writes = read('<d', raw, 27)
+    local fits = changes[1] == '' or tonumber(changes[1]) == writes
     -- Nobody has written since: all is as it must be.
     local is_known = version_of(raw) == changes[2]
     local sets, dels, adds = {}, {}, {}
     for at = 3, #changes, 3 do
         local what, field, value = changes[at], changes[at + 1], changes[at + 2]
-        if what == 'c' and is_known then
-            -- It holds what it did.
-        elseif what == 'c' then
-            local held = call('HGET', key, field)
-            fits = fits and (held and redis.sha1hex(held) or '') == value
-        elseif what == 's' then
+        if what == 's' then
             sets[#sets + 1] = field
             sets[#sets + 1] = value
         elseif what == 'd' then
             dels[#dels + 1] = field
-        else
-            adds[#adds + 1] = { field, value }
+        elseif what == 'i' then
+            local by, bound = string.match(value, '^(%S+) ?(%S*)$')
+            adds[#adds + 1] = { field, by, is_down = tonumber(by) < 0, bound = tonumber(bound) }
+        elseif not is_known then
+            local held = call('HGET', key, field)
+            fits = fits and (held and redis.sha1hex(held) or '') == value
         end
     end
     if not fits then
         return told(call('HGETALL', key), till)
     end
-    local reply = {}
+    local sums = {}
     for at, add in ipairs(adds) do
         -- First: it may be refused, and then nothing has changed.
         add.was = call('HGET', key, add[1])
         local sum = redis.pcall('HINCRBY', key, add[1], add[2])
-        if type(sum) == 'table' then
-            for undo = at - 1, 1, -1 do
-                local field, was = adds[undo][1], adds[undo].was
-                if was then
-                    call('HSET', key, field, was)
-                else
-                    call('HDEL', key, field)
-                end
-            end
-            return sum
+        local is_error = type(sum) == 'table'
+        local is_beyond = not is_error and add.bound and (add.is_down and sum < add.bound or not add.is_down and sum > add.bound)
+        if is_error or is_beyond then
+            put_back(key, adds, is_error and at - 1 or at)
+            return is_error and sum or told(call('HGETALL', key), till)
         end
-        reply[at + 2] = call('HGET', key, add[1])
+        sums[at] = call('HGET', key, add[1])
     end
-    head.writes, head.written = head.writes + 1, now_exactly
-    raw = headed(head)
+    local version = write('<dd', writes + 1, now_exactly)
     sets[#sets + 1] = ''
-    sets[#sets + 1] = raw
+    sets[#sets + 1] = sub(raw, 1, 26) .. version .. sub(raw, 43)
     call('HSET', key, unpack(sets))
     if #dels > 0 then
         call('HDEL', key, unpack(dels))
     end
-    reply[1], reply[2] = version_of(raw), is_known and 1 or 0
-    return reply
-end
-
-for at = 1, #KEYS / 2 do
-    local fine, reply = pcall(commit, KEYS[2 * at - 1], KEYS[2 * at], ARGV[2 * at - 1], cmsgpack.unpack(ARGV[2 * at]))
-    replies[at] = fine and reply or redis.error_reply(type(reply) == 'table' and reply.err or tostring(reply))
-end
-return replies
+    return is_known and #adds == 0 and now_exactly or { version, is_known and 1 or 0, unpack(sums) }
+end)

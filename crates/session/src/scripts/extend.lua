@@ -5,9 +5,8 @@
 -- COST     O(1)
 -- COMMANDS: HGET, HSET
 local key, index, digest = KEYS[1], KEYS[2], ARGV[1]
-local till = valid(index, digest)
-local raw = till and call('HGET', key, '')
-if not raw then
+local till, raw = found(key, index, digest)
+if not till then
     return gone(key)
 end
 local head = header(raw)

@@ -44,6 +44,35 @@ local function version_of(raw)
     return sub(raw, 27, 42)
 end
 
+-- The same and its times, but for when it was created.
+local function stamp_of(raw)
+    return sub(raw, 11, 42)
+end
+
+-- A session's key ends with its digest.
+local function digest_of(key)
+    return sub(key, -43)
+end
+
+-- What serves each of so many calls; an error is that call's alone.
+local function each(count, serve)
+    local replies, at = {}, 1
+    local function go_on()
+        while at <= count do
+            replies[at] = serve(at)
+            at = at + 1
+        end
+    end
+    while at <= count do
+        local fine, told = pcall(go_on)
+        if not fine then
+            replies[at] = redis.error_reply(type(told) == 'table' and told.err or tostring(told))
+            at = at + 1
+        end
+    end
+    return replies
+end
+
 -- Its internal number.
 local function number_of(raw)
     return sub(raw, 43, 58)
@@ -63,6 +92,15 @@ local function gone(key)
         return sub(raw, 3)
     end
     return 0
+end
+
+-- Until when a session is valid and its first field; nothing for one that is not.
+local function found(key, index, digest)
+    local till = valid(index, digest)
+    local raw = till and call('HGET', key, '')
+    if raw then
+        return till, raw
+    end
 end
 
 -- The index lives an hour longer than the last that is in it, so that clean-up sees what ended.

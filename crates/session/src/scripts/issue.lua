@@ -7,8 +7,8 @@
 -- COST     O(families that ended since), at most 1,000
 -- COMMANDS: HGET, SET, ZADD
 local key, index, family, families = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local raw = valid(index, ARGV[1]) and call('HGET', key, '')
-if not raw then
+local is_there, raw = found(key, index, ARGV[1])
+if not is_there then
     return gone(key)
 end
 local most = now + tonumber(ARGV[5])

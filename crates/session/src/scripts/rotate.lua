@@ -7,7 +7,9 @@
 local key, index, new, digest = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local till = valid(index, digest)
 if not till or call('EXISTS', key) == 0 then
-    return gone(key)
+    -- Done already, and the reply was lost: nobody else makes that digest.
+    local again = valid(index, ARGV[2])
+    return again and { decimal(again) } or gone(key)
 end
 call('RENAME', key, new)
 call('ZREM', index, digest)

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use russet_session::{Device, Finding, Probe as _, Redis, Refreshed, Sweep as _};
+use russet_session::{Device, Finding, Probe as _, Redis, Refreshed, Sessions, Sweep as _};
 use russet_testkit::Server;
 use russet_testkit::proxy::{Fault, Match, Proxy};
 
-use crate::{SECOND, keys, on, patient, profile, sessions};
+use crate::{Profile, SECOND, keys, on, patient, profile, sessions};
 
 #[tokio::test]
 async fn a_user_is_given_what_is_known_of_them() {
@@ -129,20 +129,20 @@ async fn what_could_not_be_removed_is_removed_later() {
     );
 }
 
+/// Sessions of so many users, of which only their indexes are left.
+async fn are_evicted(server: &Server, sessions: &Sessions<Profile>, users: u32) {
+    for at in 0..users {
+        let user = format!("user-{at}");
+        sessions.create(&user, profile("Alice")).await.unwrap();
+    }
+    crate::evict_sessions(server);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_goes_on_where_it_was_cut_short() {
     let server = Server::start();
     let sessions = patient(&on(&server).await).build().unwrap();
-    for at in 0..50 {
-        let user = format!("user-{at}");
-        sessions.create(&user, profile("Alice")).await.unwrap();
-    }
-    // As if they had been evicted.
-    for key in keys(&server) {
-        if server.command(&["TYPE", &key]).as_str() == Some("hash") {
-            server.command(&["DEL", &key]);
-        }
-    }
+    are_evicted(&server, &sessions, 50).await;
     assert_eq!(
         russet_session::Sweep::subject(&sessions),
         "sessions shop:session:web"
@@ -166,6 +166,28 @@ async fn a_sweep_goes_on_where_it_was_cut_short() {
     let late = sessions.sweep(10, SECOND / 10).await.unwrap();
     assert!(late.more && began.elapsed() < SECOND * 2, "{late:?}");
     server.resume();
+}
+
+/// What is no index is told, and keeps nobody else's from being tidied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_index_that_cannot_be_read_does_not_stop_the_others() {
+    let server = Server::start();
+    let sessions = patient(&on(&server).await).build().unwrap();
+    let gone = async || {
+        are_evicted(&server, &sessions, 20).await;
+        let foreign = format!("shop:session:web:{{{}}}", "A".repeat(22));
+        server.command(&["SET", &foreign, "something else"]);
+    };
+    gone().await;
+    assert!(sessions.cleanup().await.is_err());
+    assert_eq!(keys(&server).len(), 1, "the foreign one");
+    gone().await;
+    let mut failed = 0;
+    while keys(&server).len() > 1 {
+        failed += u32::from(sessions.sweep(5, 5 * SECOND).await.is_err());
+        assert!(failed < 10, "it goes on behind it");
+    }
+    assert_eq!(keys(&server).len(), 1);
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use russet_session::{Codec, Format, SessionError, Sessions, Written};
+use russet_testkit::Server;
 use serde::{Deserialize, Serialize};
 
-use crate::{Profile, namespace, patient, profile, secrets};
+use crate::{Profile, namespace, on, patient, profile, secrets};
 
 type Free = BTreeMap<String, Vec<u32>>;
 
@@ -32,6 +34,213 @@ async fn fields_are_set_removed_and_counted_by_their_names() {
     made.update(|data| data.visits += 1).await.unwrap().unwrap();
     assert!(made.increment("visits", 1).await.unwrap().is_done());
     assert_eq!(made.data().visits, 6);
+}
+
+/// Below 0 by one step, and by two handles that do not know of each other.
+#[tokio::test]
+async fn a_counter_is_never_what_its_type_does_not_hold() {
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Counts {
+        left: u64,
+        small: u8,
+        #[serde(default)]
+        balance: i64,
+    }
+    let counters = ["left", "small", "balance"];
+    let sessions = Sessions::<Counts>::builder(&namespace().await, "web", &secrets())
+        .deadline(10 * crate::SECOND)
+        .counters(counters)
+        .build()
+        .unwrap();
+    let begun = Counts {
+        left: 2,
+        ..Counts::default()
+    };
+    let mut one = sessions.create("user-1", begun).await.unwrap();
+    let mut two = sessions.load(one.token()).await.unwrap().unwrap();
+    for (field, by) in [("left", -3), ("small", 256), ("small", -1)] {
+        let told = one.increment(field, by).await.unwrap_err();
+        assert!(told.to_string().contains(field), "{told}");
+        assert!(!told.may_have_executed());
+    }
+    assert!(one.increment("small", 255).await.unwrap().is_done());
+    assert!(one.increment("small", -255).await.unwrap().is_done());
+    assert!(one.increment("left", -2).await.unwrap().is_done());
+    // Two of them go back together; what is signed may be below 0.
+    let told = two.write().increment("balance", -5).increment("left", -1);
+    let told = told.send().await.unwrap_err();
+    assert!(told.to_string().contains("`left` by -1"), "{told}");
+    assert_eq!((two.data().left, two.data().balance), (0, 0));
+    assert!(two.increment("balance", -5).await.unwrap().is_done());
+    let held = sessions.load(one.token()).await.unwrap().unwrap();
+    let expected = Counts {
+        balance: -5,
+        ..Counts::default()
+    };
+    assert_eq!(*held.data(), expected);
+}
+
+/// What a type of somebody's own holds, it holds; and one field is changed in one way.
+#[tokio::test]
+async fn a_field_is_what_was_said_last_and_a_type_of_one_s_own_has_its_limits() {
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(try_from = "i64", into = "i64")]
+    struct Percent(i64);
+
+    impl TryFrom<i64> for Percent {
+        type Error = &'static str;
+
+        fn try_from(value: i64) -> Result<Self, Self::Error> {
+            match (0..=100).contains(&value) {
+                true => Ok(Percent(value)),
+                false => Err("0 to 100"),
+            }
+        }
+    }
+
+    impl From<Percent> for i64 {
+        fn from(percent: Percent) -> i64 {
+            percent.0
+        }
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Progress {
+        done: Percent,
+        left: u64,
+        #[serde(default)]
+        note: String,
+    }
+
+    let ns = namespace().await;
+    let sessions_of = |ns| {
+        let sessions = Sessions::<Progress>::builder(ns, "web", &secrets());
+        sessions
+            .deadline(10 * crate::SECOND)
+            .counters(["done", "left"])
+    };
+    let sessions = sessions_of(&ns).build().unwrap();
+    let begun = Progress {
+        left: 2,
+        ..Progress::default()
+    };
+    let mut one = sessions.create("user-1", begun).await.unwrap();
+    assert!(one.increment("done", 100).await.unwrap().is_done());
+    for by in [1, -101, i64::MIN] {
+        assert!(one.increment("done", by).await.is_err(), "{by}");
+    }
+    assert!(one.increment("done", -100).await.unwrap().is_done());
+    let twice = one.write().increment("left", -5).increment("left", 1);
+    assert!(twice.send().await.is_err());
+    let twice = one.write().increment("left", -5).increment("left", 4);
+    assert!(twice.send().await.unwrap().is_done());
+    for both in [
+        one.write()
+            .set("left", &5)
+            .increment("left", 1)
+            .send()
+            .await,
+        one.write().increment("left", 1).remove("left").send().await,
+    ] {
+        let told = both.unwrap_err();
+        assert!(told.to_string().contains("`left`"), "{told}");
+    }
+    let last = one.write().set("note", "a").remove("note").set("note", "b");
+    assert!(last.send().await.unwrap().is_done());
+    let expected = Progress {
+        left: 1,
+        note: "b".to_owned(),
+        ..Progress::default()
+    };
+    // As who remembers nothing reads it.
+    let fresh = sessions_of(&ns).local(0).build().unwrap();
+    let held = fresh.load(one.token()).await.unwrap().unwrap();
+    assert_eq!((one.data(), held.data()), (&expected, &expected));
+}
+
+/// Errors are for logs, and what a session holds is not.
+#[tokio::test]
+async fn what_a_type_refuses_is_not_quoted() {
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Old {
+        email: String,
+    }
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Inner {
+        email: u8,
+    }
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct New {
+        #[serde(flatten)]
+        inner: Inner,
+    }
+    let ns = namespace().await;
+    let old = Sessions::<Old>::builder(&ns, "web", &secrets())
+        .build()
+        .unwrap();
+    let new = Sessions::<New>::builder(&ns, "web", &secrets())
+        .build()
+        .unwrap();
+    let email = "alice@example.org".to_owned();
+    let made = old.create("user-1", Old { email }).await.unwrap();
+    let told = new.load(made.token()).await.unwrap_err();
+    assert!(matches!(told, SessionError::Data(_)), "{told:?}");
+    assert!(!format!("{told} {told:?}").contains("alice"), "{told:?}");
+}
+
+/// Who remembers a session is told by others' use of it no more than when it was, and that.
+#[tokio::test]
+async fn what_others_prolonged_is_told() {
+    let ns = namespace().await;
+    let one = patient(&ns).build().unwrap();
+    let two = patient(&ns).local(0).build().unwrap();
+    let made = one.create("user-1", profile("Alice")).await.unwrap();
+    let seen = async |sessions: &Sessions<Profile>| {
+        let held = sessions.load(made.token()).await.unwrap().unwrap();
+        (held.last_seen(), held.expires())
+    };
+    let before = seen(&one).await;
+    crate::until("the server's clock goes on", async || {
+        let mut held = two.load(made.token()).await.unwrap().unwrap();
+        assert!(held.extend().await.unwrap().is_done());
+        seen(&two).await.0 > before.0
+    })
+    .await;
+    assert_eq!(seen(&one).await, seen(&two).await);
+    assert_eq!(seen(&one).await, seen(&two).await, "and remembers that");
+}
+
+/// Calls that share a script share no error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_one_caller_s_error() {
+    let server = Server::start();
+    let sessions = patient(&on(&server).await).build().unwrap();
+    let mut all = Vec::new();
+    for at in 0..8 {
+        let user = format!("user-{at}");
+        all.push(sessions.create(&user, profile(&user)).await.unwrap());
+    }
+    let bad = all[3].id();
+    let foreign = crate::keys(&server);
+    let foreign = foreign.iter().find(|key| key.ends_with(bad.as_str()));
+    let foreign = foreign.expect("its key ends with its digest");
+    server.command(&["DEL", foreign]);
+    server.command(&["SET", foreign, "something else"]);
+    for _ in 0..10 {
+        let loads = all.iter().map(|made| sessions.load(made.token()));
+        for (at, told) in join_all(loads).await.into_iter().enumerate() {
+            assert_eq!(told.is_err(), at == 3, "{at}: {told:?}");
+        }
+        let writes = all
+            .iter_mut()
+            .map(|made| made.update(|data| data.visits += 1));
+        for (at, told) in join_all(writes).await.into_iter().enumerate() {
+            assert_eq!(told.is_err(), at == 3, "{at}: {told:?}");
+        }
+    }
+    for made in &all[4..] {
+        assert_eq!(made.data().visits, 10);
+    }
 }
 
 #[tokio::test]
@@ -73,10 +282,16 @@ async fn what_would_be_no_data_of_its_type_is_refused_before_it_is_written() {
         .write()
         .increment("visits", i64::MAX)
         .increment("visits", 1);
-    let told = both.set("role", "admin").send().await;
-    assert!(matches!(told, Err(SessionError::Redis(_))), "{told:?}");
+    let told = both.send().await;
+    assert!(matches!(told, Err(SessionError::Data(_))), "{told:?}");
     let now = sessions.load(made.token()).await.unwrap().unwrap();
     assert_eq!((now.data(), now.version()), (&profile("Alice"), 0));
+    assert!(made.increment("visits", i64::MAX).await.unwrap().is_done());
+    let told = made.write().increment("visits", 1).set("role", "admin");
+    let told = told.send().await;
+    assert!(matches!(told, Err(SessionError::Redis(_))), "{told:?}");
+    let now = sessions.load(made.token()).await.unwrap().unwrap();
+    assert_eq!((&*now.data().role, now.version()), ("reader", 1));
 }
 
 #[tokio::test]
@@ -211,8 +426,6 @@ async fn a_format_that_changed_reads_both() {
 #[tokio::test]
 async fn what_is_encrypted_is_readable_by_its_key_and_in_its_place_only() {
     use russet_session::KeyRing;
-    use russet_testkit::Server;
-
     let server = Server::start();
     let ns = crate::on(&server).await;
     // What somebody writes by hand is told of no version.
@@ -257,7 +470,7 @@ async fn what_is_encrypted_is_readable_by_its_key_and_in_its_place_only() {
 /// Whatever a process remembers, it tells what Redis has; and what it remembers is not sent.
 #[tokio::test]
 async fn what_is_remembered_is_never_old_and_is_not_sent() {
-    let server = russet_testkit::Server::start();
+    let server = Server::start();
     let ns = crate::on(&server).await;
     let build = |bytes| patient(&ns).local(bytes).build().unwrap();
     let (one, two, bare) = (build(1 << 20), build(1 << 20), build(0));
@@ -324,7 +537,7 @@ async fn what_is_remembered_is_never_old_and_is_not_sent() {
 /// A failover undoes a write, and another takes its number: what a process remembers of the first is not what there is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_failover_undid_is_not_remembered() {
-    let primary = russet_testkit::Server::start();
+    let primary = Server::start();
     let before = patient(&crate::on(&primary).await).build().unwrap();
     let mut made = before.create("user-1", profile("Alice")).await.unwrap();
     let token = made.token().clone();

@@ -1,5 +1,8 @@
 //! Servers that are away, full, or have forgotten.
 
+use std::io::Write;
+use std::sync::Mutex;
+
 use russet_session::{
     ErrorKind, OnOutage, Redis, Refreshed, Session, SessionError, Sessions, Written,
 };
@@ -39,6 +42,71 @@ async fn an_outage_is_an_error_or_nobody_and_no_logout() {
         matches!(strict.load(made.token()).await, Ok(Some(_)))
     })
     .await;
+}
+
+/// What all tests of this process log from when somebody asks for it on.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One line when it begins and one when it is over, whoever calls how often.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_two_lines_in_the_log() {
+    tracing_subscriber::fmt().with_writer(|| Log).init();
+    let server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let name = russet_testkit::unique_name("outage");
+    let ns = redis.namespace(&name).unwrap();
+    let sessions = patient(&ns).deadline(SECOND / 4).build().unwrap();
+    let told = || {
+        let log = LOG.lock().unwrap();
+        let text = std::str::from_utf8(&log).unwrap();
+        let ours = |line: &&str| line.contains(&name) && line.contains("russet::session");
+        text.lines().filter(ours).map(str::to_owned).collect()
+    };
+    let made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    sessions.load(made.token()).await.unwrap().unwrap();
+    let mut lines: Vec<String> = told();
+    assert_eq!(lines, [""; 0]);
+    for times in 1..=2 {
+        server.pause();
+        for _ in 0..3 {
+            sessions.load(made.token()).await.unwrap_err();
+        }
+        lines = told();
+        assert_eq!(lines.len(), 2 * times - 1, "{lines:?}");
+        for part in ["WARN", "Redis cannot be asked", "web", "on_outage=Error"] {
+            assert!(lines[2 * times - 2].contains(part), "{part}: {lines:?}");
+        }
+        server.resume();
+        crate::until("it is there again", async || {
+            matches!(sessions.load(made.token()).await, Ok(Some(_)))
+        })
+        .await;
+        sessions.load(made.token()).await.unwrap().unwrap();
+        lines = told();
+        assert_eq!(lines.len(), 2 * times, "{lines:?}");
+        for part in ["INFO", "answers again"] {
+            assert!(lines[2 * times - 1].contains(part), "{part}: {lines:?}");
+        }
+    }
+    // A full server answers.
+    server.config_set("maxmemory-policy", "noeviction");
+    server.config_set("maxmemory", "1");
+    let full = sessions.create("user-1", profile("Alice")).await;
+    assert_eq!(full.unwrap_err().kind(), Some(ErrorKind::OutOfMemory));
+    lines = told();
+    assert_eq!(lines.len(), 4, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,6 +184,15 @@ async fn a_reply_that_is_lost_does_nothing_twice() {
     made.delete().await.unwrap();
     assert_eq!(fault.hits(), 1);
     assert!(sessions.load(&token).await.unwrap().is_none());
+
+    // Also where the old token leads nowhere.
+    let strict = patient(&ns).rotation_grace(std::time::Duration::ZERO);
+    let strict = strict.build().unwrap();
+    let mut made = strict.create("user-2", profile("Bob")).await.unwrap();
+    let fault = lost();
+    assert!(made.rotate().await.unwrap().is_done());
+    assert_eq!(fault.hits(), 1);
+    assert!(strict.load(made.token()).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::{get, post};
 use russet_session::http::{Current, SameSite, SessionLayer, SignedIn};
-use russet_session::{Device, OnOutage, Sessions};
+use russet_session::{Device, OnOutage, SessionError, Sessions};
 use russet_testkit::Server;
 use tower::ServiceExt as _;
 
@@ -23,6 +23,8 @@ fn app(layer: SessionLayer<Profile>) -> Router {
         .route("/rotate", post(rotate))
         .route("/logout", post(logout))
         .route("/fails", post(fails))
+        .route("/stuck", post(stuck))
+        .route("/quit", post(quit))
         .layer(layer)
 }
 
@@ -45,7 +47,7 @@ async fn login(current: Here) -> StatusCode {
 async fn visit(current: Here) {
     let sessions = current.sessions();
     let made = sessions.create_anonymous(profile("cart")).await.unwrap();
-    current.begin(made).await;
+    current.begin(made).await.unwrap();
 }
 
 async fn me(signed_in: SignedIn<Profile>) -> String {
@@ -80,6 +82,27 @@ async fn fails(current: Here) -> (StatusCode, &'static str) {
     let mut held = current.load().await.unwrap().unwrap();
     assert!(held.rotate().await.unwrap().is_done());
     (StatusCode::INTERNAL_SERVER_ERROR, "its own words")
+}
+
+/// Asks for what it holds itself. What was to begin and could not leaves nothing.
+async fn stuck(current: Here) -> Result<String, SessionError> {
+    let held = current.load().await?.unwrap();
+    let made = current.sessions().create("user-1", profile("Alice"));
+    for told in [
+        current.logout().await.map(drop),
+        current.create("user-1", profile("Alice")).await,
+        current.begin(made.await?).await,
+    ] {
+        assert!(matches!(told, Err(SessionError::InUse)), "{told:?}");
+    }
+    assert_eq!(current.sessions().list("user-1").await?.len(), 1);
+    drop(held);
+    assert!(current.logout().await?);
+    Ok("logged out".to_owned())
+}
+
+async fn quit(current: Here) -> Result<String, SessionError> {
+    Ok(current.logout().await?.to_string())
 }
 
 /// A browser: it keeps the cookie that it is given.
@@ -126,6 +149,18 @@ impl Browser {
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+/// Who holds the session of a request and asks for it again waits no longer than the deadline.
+#[tokio::test]
+async fn who_waits_for_themselves_is_told_so() {
+    let ns = crate::namespace().await;
+    let sessions = patient(&ns).deadline(SECOND).build().unwrap();
+    let mut browser = Browser::new(&app(SessionLayer::new(sessions.clone())));
+    browser.ask("POST", "/login").await;
+    let (status, _, body) = browser.ask("POST", "/stuck").await;
+    assert_eq!((status, &*body), (StatusCode::OK, "logged out"));
+    assert!(sessions.list("user-1").await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -274,6 +309,14 @@ async fn a_bearer_has_no_cookie_and_needs_no_origin() {
     assert_eq!(text(&headers, "set-cookie"), None);
     assert_eq!(text(&headers, "cache-control"), Some("no-store"));
     assert!(sessions.load(&token).await.unwrap().is_some());
+    let (_, headers, body) = client.ask("POST", "/logout").await;
+    assert_eq!((&*body, text(&headers, "set-cookie")), ("true", None));
+    assert_eq!(text(&headers, "clear-site-data"), None);
+    let made = sessions.create("user-2", profile("Bob")).await.unwrap();
+    let mut held = sessions.load(made.token()).await.unwrap().unwrap();
+    held.update(|data| data.visits += 1).await.unwrap().unwrap();
+    let authorization: &'static str = format!("Bearer {}", made.token().as_str()).leak();
+    client.fields = vec![("authorization", authorization)];
     // It comes before a cookie, and is not taken where it is not wanted.
     let mut both = Browser::new(&app(layer.clone()));
     both.ask("POST", "/login").await;
@@ -355,6 +398,10 @@ async fn an_outage_is_a_503_and_takes_nobody_s_cookie() {
     );
     let (_, headers, body) = browser.ask("POST", "/logout").await;
     assert_eq!((&*body, text(&headers, "set-cookie")), ("unknown", None));
+    // What a handler gives back as it is tells nobody where Redis is.
+    let (status, headers, body) = browser.ask("POST", "/quit").await;
+    assert_eq!((status, &*body), (StatusCode::SERVICE_UNAVAILABLE, ""));
+    assert_eq!(text(&headers, "set-cookie"), None);
     browser.app = lax;
     let (status, headers, _) = browser.ask("GET", "/me").await;
     assert_eq!(

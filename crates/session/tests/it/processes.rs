@@ -1,8 +1,8 @@
 //! Processes that are killed in the middle of whatever they do.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use russet_session::{Device, Redis, Refreshed, Sessions};
 use russet_testkit::{Cluster, Process, Server, eventually, size};
@@ -28,21 +28,18 @@ async fn one_who_does_everything() {
         return;
     };
     let sessions = sessions_at(&url).await;
-    let mut all = JoinSet::new();
+    let (mut all, lives) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
     for user in 0..USERS {
-        let sessions = sessions.clone();
+        let (sessions, lives) = (sessions.clone(), lives.clone());
         all.spawn(async move {
             let mut turn = user;
             loop {
                 turn += 1;
                 something(&sessions, &format!("user-{user}"), turn).await;
+                println!("\n{} lives", 1 + lives.fetch_add(1, Ordering::Relaxed));
             }
         });
     }
-    // The first one has a connection then, and the server the scripts.
-    sessions.create("nobody", profile("0")).await.unwrap();
-    println!("\nis at it");
-    std::io::stdout().flush().unwrap();
     all.join_all().await;
 }
 
@@ -157,9 +154,8 @@ async fn is_killed_again_and_again(url: &str, servers: &[&Server], times: u64) {
     for turn in 0..times {
         tokio::task::block_in_place(|| {
             let mut other = Process::start("processes::one_who_does_everything", ROLE, url);
-            other.says("is at it");
-            // At any moment: it is killed when it is dropped.
-            std::thread::sleep(Duration::from_millis(20 + turn * 7 % 23));
+            // In the middle of the other users' lives: it is killed when it is dropped.
+            other.says(&format!("{} lives", 1 + turn * 7 % 23));
             drop(other);
             eventually(10 * SECOND, "it is forgotten", || clients() <= before);
         });

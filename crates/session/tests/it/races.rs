@@ -247,6 +247,7 @@ async fn just_at_its_end(sessions: Sessions<Profile>, at: u64) -> bool {
         let wait = when
             .duration_since(std::time::SystemTime::now())
             .unwrap_or_default();
+        // The moment is what is tried: there is no event that comes before the end.
         tokio::time::sleep(wait).await;
         let began = std::time::Instant::now();
         let was_there = match kind {

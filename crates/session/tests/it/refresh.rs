@@ -164,6 +164,35 @@ async fn it_is_bound_to_its_scope_and_to_its_login() {
     assert!(!sessions.end_refresh(&now).await.unwrap());
 }
 
+/// A renewal that was under way at its login's end, or while its token was found to be stolen, brings nobody back.
+#[tokio::test]
+async fn what_was_renewed_is_resumed_only_as_long_as_its_tokens_are_good() {
+    let sessions = sessions().await;
+    let resumes = async |renewal: &Renewal| {
+        let resumed = sessions.resume(renewal, profile("Alice"), Device::unknown());
+        resumed.await.unwrap().is_some()
+    };
+    let mut made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let token = made.issue_refresh(SCOPE).await.unwrap().unwrap();
+    let renewal = refreshed(&sessions, &token).await;
+    assert!(resumes(&renewal).await);
+    assert!(made.delete().await.unwrap());
+    assert!(!resumes(&renewal).await);
+    let token = issued(&sessions, "user-2").await;
+    let first = refreshed(&sessions, &token).await;
+    let second = refreshed(&sessions, &first.token).await;
+    assert!(resumes(&first).await, "its tokens are good");
+    let told = sessions.refresh(&token, SCOPE).await.unwrap();
+    assert!(matches!(told, Refreshed::Reused { .. }), "{told:?}");
+    assert!(!resumes(&first).await);
+    assert!(!resumes(&second).await);
+    let token = issued(&sessions, "user-3").await;
+    let renewal = refreshed(&sessions, &token).await;
+    assert!(sessions.end_refresh(&renewal.token).await.unwrap());
+    assert!(!resumes(&renewal).await);
+    assert_eq!(sessions.list("user-3").await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_secret_that_is_replaced_gives_the_same_next_token_as_long_as_it_is_known() {
     let ns = namespace().await;

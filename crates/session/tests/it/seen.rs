@@ -28,24 +28,24 @@ fn since(watcher: &mut russet_testkit::resp::Connection, server: &Server) -> (Ve
     }
 }
 
-/// A secret as `MONITOR` would show it: as text, and its bytes with escapes.
+/// Whether a token's secret is in what `MONITOR` showed: as text, or its bytes with escapes. Backslashes are left out of both: Valkey 8.1 escapes none that stands for itself.
 fn shows(all: &str, token: &str) -> bool {
     let secret = token.rsplit_once('.').unwrap().1;
     let bytes = Base64UrlUnpadded::decode_vec(secret).unwrap();
     let escaped: String = bytes
         .iter()
         .map(|byte| match byte {
-            b'"' | b'\\' => format!("\\{}", char::from(*byte)),
-            b'\n' => "\\n".to_owned(),
-            b'\r' => "\\r".to_owned(),
-            b'\t' => "\\t".to_owned(),
-            7 => "\\a".to_owned(),
-            8 => "\\b".to_owned(),
+            b'\\' => String::new(),
+            b'\n' => "n".to_owned(),
+            b'\r' => "r".to_owned(),
+            b'\t' => "t".to_owned(),
+            7 => "a".to_owned(),
+            8 => "b".to_owned(),
             32..=126 => char::from(*byte).to_string(),
-            _ => format!("\\x{byte:02x}"),
+            _ => format!("x{byte:02x}"),
         })
         .collect();
-    all.contains(secret) || all.contains(&escaped)
+    all.contains(secret) || all.replace('\\', "").contains(&escaped)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

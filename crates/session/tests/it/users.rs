@@ -222,6 +222,18 @@ async fn a_cluster_has_sessions_as_well() {
     }
 }
 
+/// All who forgot to say whose it is would be one user.
+#[tokio::test]
+async fn a_user_has_a_name() {
+    let sessions = crate::sessions().await;
+    let told = sessions.create("", profile("Alice")).await.unwrap_err();
+    assert!(told.to_string().contains("a user has a name"), "{told}");
+    assert!(sessions.begin_login("").await.is_err());
+    let mut visitor = sessions.create_anonymous(profile("cart")).await.unwrap();
+    assert!(visitor.login("", Device::unknown()).await.is_err());
+    assert!(sessions.load(visitor.token()).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn settings_that_cannot_be_are_refused() {
     let ns = namespace().await;
