@@ -163,7 +163,7 @@ impl Cluster {
     #[track_caller]
     pub fn fail_over(&self, primary: &Server) -> &Server {
         let replica = self.replica_of(primary);
-        let leads = || replica.info("replication")["role"] == "master";
+        let leads = || replica.role().is_some_and(|role| role == "master");
         // The replica gives up after five seconds where it did not catch up, and is then asked again.
         let took_over = (0..3).any(|_| {
             replica.command(&["CLUSTER", "FAILOVER"]);

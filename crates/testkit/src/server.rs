@@ -280,6 +280,15 @@ impl Server {
         })
     }
 
+    /// What the server says it is, `master` or `slave`; nothing while it cannot be asked, as when who changes that cuts
+    /// its connections.
+    #[must_use]
+    pub fn role(&self) -> Option<String> {
+        let connection = self.connection_within(DEADLINE);
+        let said = connection.and_then(|mut on| on.command(&["ROLE"])).ok()?;
+        Some(said.as_array()?.first()?.as_str()?.to_owned())
+    }
+
     /// Removes every key of every database.
     ///
     /// # Panics

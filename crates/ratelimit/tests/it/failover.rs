@@ -31,12 +31,7 @@ async fn a_failover_costs_one_limit_more_at_most() {
     tokio::task::block_in_place(|| {
         let before = all.primary();
         let _ = all.fail_over();
-        let is_replica = || {
-            before
-                .info("replication")
-                .get("role")
-                .is_some_and(|role| role == "slave")
-        };
+        let is_replica = || before.role().is_some_and(|role| role == "slave");
         // Until then it decides as before, for whoever is connected to it.
         let began = std::time::Instant::now();
         while !is_replica() {
