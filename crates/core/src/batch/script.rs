@@ -17,7 +17,7 @@ use crate::script::Script;
 
 /// Calls a script that serves many keys at once; concurrent calls share one `EVALSHA`. Cheap to clone.
 ///
-/// The script gets each call's key in `KEYS`, in order, and with [`call_beside`](ScriptCalls::call_beside) the key beside it next; in `ARGV`
+/// The script gets each call's key in `KEYS`, in order, and with [`call_beside`](ScriptCalls::call_beside) those beside it next; in `ARGV`
 /// first the common arguments, once, then each call's own, in the same order. It answers an array with one entry for each key, which is that call's reply; an error there is
 /// that call's alone. A script that fails as a whole fails every call of its flight, so it uses `redis.pcall`.
 #[derive(Clone, Debug)]
@@ -57,10 +57,10 @@ impl ScriptCalls {
         args: impl IntoIterator<Item = A>,
     ) -> Result<Reply, Error> {
         let args = args.into_iter().map(IntoArg::into_arg).collect();
-        self.0.call(Call::new(key, None, args)).await
+        self.0.call(Call::new(key, Vec::new(), args)).await
     }
 
-    /// The same for a key and another one of the same slot. A script is called with one key for each of its calls, or with two for each.
+    /// The same for a key and others of the same slot. A script is called with as many keys for each of its calls.
     ///
     /// # Errors
     /// As [`call`](ScriptCalls::call).
@@ -70,23 +70,24 @@ impl ScriptCalls {
     pub async fn call_beside<A: IntoArg>(
         &self,
         key: Key,
-        beside: Key,
+        beside: impl IntoIterator<Item = Key>,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Reply, Error> {
+        let beside = beside.into_iter().collect();
         let args = args.into_iter().map(IntoArg::into_arg).collect();
-        self.0.call(Call::new(key, Some(beside), args)).await
+        self.0.call(Call::new(key, beside, args)).await
     }
 }
 
 /// What one caller asks.
 struct Call {
     key: Key,
-    beside: Option<Key>,
+    beside: Vec<Key>,
     args: Vec<Bytes>,
 }
 
 impl Call {
-    fn new(key: Key, beside: Option<Key>, args: Vec<Bytes>) -> Self {
+    fn new(key: Key, beside: Vec<Key>, args: Vec<Bytes>) -> Self {
         Call { key, beside, args }
     }
 
