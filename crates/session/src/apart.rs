@@ -6,7 +6,7 @@ use russet_core::{Acked, Bytes, Error, FromReply as _, Policy, Reply};
 use crate::ending::{Ended, enough};
 use crate::error::SessionError;
 use crate::event::Because;
-use crate::keys::{END_ID, LIST, NOTE, Place, REVOKE_ALL, UNNOTE, apart, families, revoked};
+use crate::keys::{END_ID, LIST, NOTE, Place, REVOKE_ALL, UNNOTE, apart, etag, families, revoked};
 use crate::making::Still;
 use crate::token::{Digest, Tag};
 use crate::way::Way;
@@ -161,6 +161,7 @@ impl Way {
             apart(&self.stem, tag),
             families(&self.stem, tag),
             revoked(&self.stem, tag),
+            etag(&self.stem, tag),
         ];
         let stays = stays.map_or_else(Bytes::new, Name::bytes);
         let args = vec![stays, Bytes::new()];
@@ -197,6 +198,7 @@ impl Way {
             place.index(&self.stem),
             families(&self.stem, place.tag),
             place.key(&self.stem),
+            place.etag(&self.stem),
         ];
         let args = vec![text(name.digest.as_str()), Bytes::copy_from_slice(&name.id)];
         let (told, acked) = self.ending::<Reply>(&END_ID, &keys, args).await?;

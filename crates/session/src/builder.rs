@@ -8,6 +8,7 @@ use russet_codec::Codec;
 use russet_core::{Ack, Acks, BuildError, BuildErrorKind, Eviction, Namespace, Policy};
 
 use crate::cleanup::Sweeping;
+use crate::etag::Etags;
 use crate::event::Teller;
 use crate::fields::Shape;
 use crate::ids::Ids;
@@ -19,6 +20,9 @@ use crate::secrets::Secrets;
 use crate::sessions::Sessions;
 use crate::way::Way;
 use crate::wire::millis;
+
+/// So long at most is a session used as it is remembered before it is looked at itself: who removes one by hand is known of then.
+const MOST_REMEMBERED: Duration = Duration::from_mins(1);
 
 /// Configures [`Sessions`].
 ///
@@ -184,9 +188,14 @@ impl<T> Builder<T> {
         let lane = self.ns.on(CONCERN, &stem).deadline(self.deadline);
         let server = self.ns.server(CONCERN, &stem);
         let idle = millis(self.idle);
+        let remembered = match self.local {
+            0 => Duration::ZERO,
+            _ => (self.idle / 20).min(MOST_REMEMBERED),
+        };
         Ok(Sessions {
             way: Arc::new(Way {
-                loads: lane.script_calls(&LOAD, [idle, idle / 10], Policy::Idempotent),
+                // With what is remembered meanwhile it is a tenth.
+                loads: lane.script_calls(&LOAD, [idle, idle / 20], Policy::Idempotent),
                 // What is valid is so for longer than no time at all, and so nothing is written.
                 looks: lane.script_calls(&LOAD, [0, 1], Policy::Idempotent),
                 // Twice would be once too often, where it increments; and what it checks is its own the second time.
@@ -198,6 +207,9 @@ impl<T> Builder<T> {
                 told: Told::default(),
                 events: Teller::new(),
                 local: Local::new(self.local),
+                etags: Etags::new(&lane, remembered).map_err(|error| {
+                    BuildError::new(BuildErrorKind::Unsupported, error.to_string())
+                })?,
                 sweeping: Sweeping::default(),
                 server,
                 shape: Shape {

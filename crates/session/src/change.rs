@@ -90,6 +90,22 @@ impl Changes {
         self.sets.is_empty() && self.adds.is_empty()
     }
 
+    /// How many fields there are when all of it was written, and how many bytes they have, names included; but for what was incremented.
+    pub(crate) fn size_after(&self, stored: &Stored) -> (usize, usize) {
+        let (mut fields, mut bytes) = (stored.len(), stored.size());
+        for (field, value) in &self.sets {
+            if let Some(held) = stored.get(field.as_bytes()) {
+                fields -= 1;
+                bytes -= field.len() + held.len();
+            }
+            if let Some(value) = value {
+                fields += 1;
+                bytes += field.len() + value.len();
+            }
+        }
+        (fields, bytes)
+    }
+
     /// Fields as they are when all of it was written, but for what was incremented.
     pub(crate) fn apply(&self, stored: &mut Stored) {
         for (field, value) in &self.sets {
@@ -127,10 +143,8 @@ impl Changes {
 
 /// As `redis.sha1hex` has it: that two values are one, and no secret.
 fn sha1_hex(bytes: &[u8]) -> Bytes {
-    use std::fmt::Write as _;
-    let mut hex = String::with_capacity(40);
-    for byte in Sha1::digest(bytes) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex.into()
+    let digits =
+        |byte: u8| [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+    let hex = Sha1::digest(bytes).0.map(digits);
+    Bytes::copy_from_slice(hex.as_flattened())
 }

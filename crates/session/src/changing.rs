@@ -42,16 +42,15 @@ impl<'s, T: Data> Changing<'s, T> {
         mut self,
         changes: Changes,
     ) -> Result<Option<Written>, SessionError> {
+        let session = &mut *self.session;
         if changes.is_empty() {
+            session.remember();
             self.is_written = true;
             return Ok(Some(Written::Done));
         }
-        let session = &mut *self.session;
-        let mut stored = session.record.stored.clone();
-        changes.apply(Arc::make_mut(&mut stored));
-        session.way.check_size(&stored)?;
-        let version = (session.record.exactly(), None);
-        let told = session.way.commit(&mut session.place, version, &changes);
+        let way = &session.way;
+        way.check_size(changes.size_after(&session.record.stored))?;
+        let told = way.commit(&mut session.place, &session.record, (&changes, None));
         match told.await? {
             None => Ok(Some(Written::Gone)),
             Some(Committed::Differs(record)) => {
@@ -59,9 +58,13 @@ impl<'s, T: Data> Changing<'s, T> {
                 Ok(None)
             }
             Some(Committed::Done {
-                version, was_known, ..
+                version,
+                was_known,
+                etag,
+                ..
             }) => {
-                session.wrote(version, was_known, stored);
+                changes.apply(Arc::make_mut(&mut session.record.stored));
+                session.wrote((version, was_known), etag);
                 self.is_written = true;
                 Ok(Some(Written::Done))
             }

@@ -7,7 +7,7 @@ use russet_core::{Ack, Acked, Bytes, Error, FromReply, Key, Policy, Reply, Scrip
 use crate::error::SessionError;
 use crate::event::{Because, SessionEvent};
 use crate::keys::{
-    END_FAMILY, Place, REMOVE, REVOKE, REVOKE_ALL, families, family, index, revoked,
+    END_FAMILY, Place, REMOVE, REVOKE, REVOKE_ALL, etag, families, family, index, revoked,
 };
 use crate::listed::SessionId;
 use crate::token::{Digest, Tag};
@@ -64,6 +64,7 @@ impl Way {
             let of_user = [
                 index(&self.stem, place.tag),
                 families(&self.stem, place.tag),
+                place.etag(&self.stem),
             ];
             let keys: Vec<Key> = of_user.into_iter().chain([place.key(&self.stem)]).collect();
             let args = vec![text(place.digest.as_str())];
@@ -100,6 +101,7 @@ impl Way {
             index(&self.stem, tag),
             families(&self.stem, tag),
             revoked(&self.stem, tag),
+            etag(&self.stem, tag),
         ];
         let args = match stays {
             Some((place, id)) => [text(place.digest.as_str()), Bytes::copy_from_slice(id)],
@@ -200,7 +202,11 @@ impl Way {
         for digest in digests {
             self.local.remove(digest);
         }
-        let of_user = [index(&self.stem, tag), families(&self.stem, tag)];
+        let of_user = [
+            index(&self.stem, tag),
+            families(&self.stem, tag),
+            etag(&self.stem, tag),
+        ];
         let keys = digests.iter().map(|digest| self.key(tag, digest));
         let keys: Vec<Key> = of_user.into_iter().chain(keys).collect();
         let args = digests.iter().map(|digest| text(digest.as_str()));

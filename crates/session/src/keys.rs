@@ -102,6 +102,20 @@ const OF_FAMILIES: &[&str] = &[
     REMOVE_TEXT,
     TIDY_TEXT,
 ];
+const OF_ETAGS: &[&str] = &[
+    CREATE_TEXT,
+    LOAD_TEXT,
+    COMMIT_TEXT,
+    LOGIN_TEXT,
+    CLOSE_TEXT,
+    EXTEND_TEXT,
+    ROTATE_TEXT,
+    REVOKE_TEXT,
+    REVOKE_ALL_TEXT,
+    END_ID_TEXT,
+    #[cfg(feature = "tower-sessions")]
+    PUT_TEXT,
+];
 const OF_LOGINS: &[&str] = &[
     BEGIN_TEXT,
     NOTE_TEXT,
@@ -175,6 +189,17 @@ pub const KEYS: &[KeySpec] = &[
     )
     .owner("session")
     .scripts(OF_LOGINS),
+    KeySpec::new(
+        "session",
+        STEM,
+        "{{user}}:%etag",
+        KeyType::String,
+        KeyTtl::Configured,
+        "Another one whenever one of a user's sessions changes or ends, and none once one has ended by itself: what processes remember of them is good while it is the same.",
+    )
+    .owner("session")
+    .commands(&["GET", "MGET"])
+    .scripts(OF_ETAGS),
 ];
 
 /// Where a session is.
@@ -194,10 +219,25 @@ impl Place {
     pub(crate) fn index(&self, stem: &Stem) -> Key {
         index(stem, self.tag)
     }
+
+    /// What scripts look at beside it: its user's index and their etag.
+    pub(crate) fn beside(&self, stem: &Stem) -> [Key; 2] {
+        [self.index(stem), self.etag(stem)]
+    }
+
+    /// Its user's etag.
+    pub(crate) fn etag(&self, stem: &Stem) -> Key {
+        etag(stem, self.tag)
+    }
 }
 
 pub(crate) fn index(stem: &Stem, tag: Tag) -> Key {
     stem.tagged(&*tag.text(), None)
+}
+
+/// What is another one whenever one of a user's sessions changes.
+pub(crate) fn etag(stem: &Stem, tag: Tag) -> Key {
+    stem.tagged(&*tag.text(), Some("%etag"))
 }
 
 /// The index of a user's sessions that are in slots of their own.

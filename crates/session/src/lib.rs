@@ -10,6 +10,7 @@ mod data;
 mod device;
 mod ending;
 mod error;
+mod etag;
 mod event;
 mod export;
 mod fields;

@@ -8,11 +8,12 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
+use crate::etag::Etag;
 use crate::stored::Stored;
 use crate::token::Digest;
 use crate::wire::{About, Head};
 
-/// What sessions held when they were read or written here last. It is used only where Redis says that nobody has written since, so that it is never old; it saves what
+/// What sessions held when they were read or written here last. It is used only where Redis says that nothing has changed since, so that it is never old; it saves what
 /// would be sent and read.
 pub(crate) struct Local(Option<Cache<Digest, Arc<Known>, Size, RandomState>>);
 
@@ -20,6 +21,10 @@ pub(crate) struct Local(Option<Cache<Digest, Arc<Known>, Size, RandomState>>);
 pub(crate) struct Known {
     /// As it was when it was read or written here last.
     pub(crate) head: Head,
+    /// Until when it is valid.
+    pub(crate) till: u64,
+    /// It is still so while its user's etag is this.
+    pub(crate) etag: Etag,
     /// As Redis has it.
     pub(crate) stored: Arc<Stored>,
     pub(crate) about: Arc<About>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use russet_core::{Bytes, Error, FromReply as _, Key, Policy, Reply};
 
 use crate::ending::Ended;
+use crate::etag::Etag;
 use crate::event::{Because, SessionEvent};
 use crate::keys::{BEGIN, CLOSE, CREATE, LOGIN, Place, ROTATE, families, revoked};
 use crate::listed::SessionId;
@@ -165,6 +166,7 @@ impl Way {
             beginning.kept.map_or_else(Bytes::new, Kept::bytes),
             beginning.only.text(),
             beginning.still.family.clone(),
+            self.etags.unique(),
         ];
         let fields = stored.iter();
         args.extend(fields.flat_map(|(field, value)| [field.clone(), value.clone()]));
@@ -173,6 +175,7 @@ impl Way {
             place.index(&self.stem),
             revoked(&self.stem, place.tag),
             families(&self.stem, place.tag),
+            place.etag(&self.stem),
         ];
         let create = (&self.operations.create, beginning.only.policy());
         let told = match self.ask::<Reply>(create, &CREATE, &keys, args).await? {
@@ -180,8 +183,8 @@ impl Way {
             Reply::Int(_) => return Ok(Created::Taken),
             told => Vec::<Reply>::from_reply(told)?,
         };
-        let [head, till, over, ended, struck] =
-            <[Reply; 5]>::try_from(told).map_err(|_| unreadable())?;
+        let [head, till, over, ended, struck, etag] =
+            <[Reply; 6]>::try_from(told).map_err(|_| unreadable())?;
         let head = Head::read(&Bytes::from_reply(head)?)?;
         let till = number(&Bytes::from_reply(till)?)?;
         let ended = Ended::read(over, ended, struck)?;
@@ -199,6 +202,7 @@ impl Way {
             till,
             stored,
             is_exact: true,
+            etag: Etag::told(Bytes::from_reply(etag)?),
             known: None,
         }))
     }
@@ -213,7 +217,7 @@ impl Way {
     ) -> Result<LoggedIn, Error> {
         let login = (&self.operations.login, Policy::Idempotent);
         if self.lane.is_cluster() {
-            let beside = [families(&self.stem, place.tag)];
+            let beside = [families(&self.stem, place.tag), place.etag(&self.stem)];
             let close = (login.0, Policy::AtMostOnce);
             let Some(closed) = self.close(close, place, &beside).await? else {
                 return Ok(LoggedIn::Gone);
@@ -234,6 +238,8 @@ impl Way {
                 new.place.index(&self.stem),
                 revoked(&self.stem, new.place.tag),
                 families(&self.stem, place.tag),
+                place.etag(&self.stem),
+                new.place.etag(&self.stem),
             ];
             let args = vec![
                 text(place.digest.as_str()),
@@ -329,6 +335,7 @@ impl Way {
             place.key(&self.stem),
             place.index(&self.stem),
             is.key(&self.stem),
+            place.etag(&self.stem),
         ];
         let args = vec![
             text(place.digest.as_str()),

@@ -10,13 +10,13 @@ use crate::changing::Changing;
 use crate::data::Data;
 use crate::device::Device;
 use crate::error::SessionError;
+use crate::etag::Etag;
 use crate::event::Because;
 use crate::keys::Place;
 use crate::listed::SessionId;
 use crate::local::Known;
 use crate::login::Login;
 use crate::making::{Beginning, If, Kept, LoggedIn, Still};
-use crate::stored::Stored;
 use crate::token::{Digest, Tag, Token};
 use crate::way::Way;
 use crate::wire::{About, Record, Version, time};
@@ -82,9 +82,14 @@ impl<T: Data> Session<T> {
     }
 
     /// The next load in this process need not be sent what this one was.
-    fn remember(&self) {
+    pub(crate) fn remember(&self) {
+        let Some(etag) = self.record.etag.clone() else {
+            return self.way.local.remove(&self.place.digest);
+        };
         let known = || Known {
             head: self.record.head.clone(),
+            till: self.record.till,
+            etag,
             stored: self.record.stored.clone(),
             about: self.about.clone(),
             data: self.data.clone(),
@@ -152,15 +157,12 @@ impl<T: Data> Session<T> {
         Ok(told.is_some_and(Written::is_done).then_some(made))
     }
 
-    /// Holds what was written, and remembers it where it was as this handle knew it before.
-    pub(crate) fn wrote(&mut self, version: Version, was_known: bool, stored: Arc<Stored>) {
-        self.record.stored = stored;
+    /// Holds what was written, and remembers it where all was as this handle knew it before.
+    pub(crate) fn wrote(&mut self, (version, was_known): (Version, bool), etag: Option<Etag>) {
         self.record.head.version = version;
         self.record.is_exact = was_known;
-        match was_known {
-            true => self.remember(),
-            false => self.way.local.remove(&self.place.digest),
-        }
+        self.record.etag = etag;
+        self.remember();
     }
 
     /// Fields that are to be written by their names, whatever the other data is.

@@ -168,7 +168,7 @@ impl<T: Data> Sessions<T> {
         for (field, plain) in shape.plain(data, 256)?.iter() {
             stored.insert(field, shape.seal(&id, field, plain)?.into());
         }
-        self.way.check_size(&stored)?;
+        self.way.check_size((stored.len(), stored.size()))?;
         let sealed = shape.seal_whole(&id, about)?;
         let name = self.way.name_of(&place, id);
         if let (Some(name), Some(user)) = (&name, &about.user) {

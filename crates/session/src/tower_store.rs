@@ -51,7 +51,7 @@ impl TowerStore {
         for (field, plain) in way.shape.plain(data, 256)?.iter() {
             stored.insert(field, way.shape.seal(number, field, plain)?.into());
         }
-        way.check_size(&stored)?;
+        way.check_size((stored.len(), stored.size()))?;
         Ok(stored)
     }
 }
@@ -112,7 +112,8 @@ impl SessionStore for TowerStore {
         let mut args: Vec<Bytes> = vec![text(place.digest.as_str()), lasts.to_string().into()];
         let fields = stored.iter();
         args.extend(fields.flat_map(|(field, value)| [field.clone(), value.clone()]));
-        let keys = [place.key(&way.stem), place.index(&way.stem)];
+        let [index, etag] = place.beside(&way.stem);
+        let keys = [place.key(&way.stem), index, etag];
         let write = (&way.operations.write, Policy::Idempotent);
         let told: u64 = way.ask(write, &PUT, &keys, args).await.map_err(failed)?;
         way.local.remove(&place.digest);

@@ -10,19 +10,17 @@ use russet_core::{
 use crate::change::Changes;
 use crate::cleanup::Sweeping;
 use crate::error::SessionError;
+use crate::etag::{Etag, Etags};
 use crate::event::Teller;
 use crate::fields::Shape;
 use crate::ids::Ids;
 use crate::keys::{EXTEND, LIST, LOOK, Place, index};
-use crate::local::{Known, Local};
+use crate::local::Local;
 use crate::operations::{Counted, Operations};
 use crate::outage::{OnOutage, Told};
 use crate::secrets::Secrets;
-use crate::stored::Stored;
 use crate::token::{Digest, Tag};
-use crate::wire::{
-    Found, Head, Record, Version, millis, number, numbers, packed, text, unreadable,
-};
+use crate::wire::{Found, Record, Version, millis, number, numbers, packed, text, unreadable};
 
 /// So many fields a session has at most: what a script writes at once.
 pub(crate) const MOST_FIELDS: usize = 1_000;
@@ -39,6 +37,7 @@ pub(crate) struct Way {
     pub(crate) loads: ScriptCalls,
     pub(crate) looks: ScriptCalls,
     pub(crate) commits: ScriptCalls,
+    pub(crate) etags: Etags,
     pub(crate) local: Local,
     pub(crate) shape: Shape,
     pub(crate) secrets: Secrets,
@@ -70,6 +69,8 @@ pub(crate) enum Committed {
         version: Version,
         /// Whether it was as the caller knew it before, and so is now.
         was_known: bool,
+        /// Its user's etag since, if nothing else had changed.
+        etag: Option<Etag>,
         /// What incremented fields hold.
         sums: Vec<Bytes>,
     },
@@ -101,41 +102,34 @@ impl Way {
     async fn read(&self, calls: &ScriptCalls, place: &mut Place) -> Result<Option<Record>, Error> {
         self.eviction.look();
         for _ in 0..MOVES {
-            let known = self.local.get(&place.digest);
-            let stamp = known.as_ref().map(|known| known.head.stamp());
-            let (key, index) = (place.key(&self.stem), place.index(&self.stem));
             let began = Instant::now();
-            let reply = calls
-                .call_beside(key, index, [stamp.unwrap_or_default()])
-                .await;
-            match (
-                Found::read(self.seen(&self.operations.load, began, reply)?)?,
-                known,
-            ) {
-                (Found::Session(record), _) => return Ok(Some(record)),
-                (Found::Number(till), Some(known)) => {
-                    let head = known.head.clone();
-                    return Ok(Some(Record::still(known, head, till)));
+            if let Some(known) = self.local.get(&place.digest)
+                && self.etags.is_good(&known.etag)
+            {
+                match self.etags.holds(place.etag(&self.stem), &known.etag).await {
+                    Ok(true) => {
+                        self.seen(&self.operations.load, began, Ok(Reply::Int(1)))?;
+                        return Ok(Some(Record::still(known)));
+                    }
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.seen(&self.operations.load, began, Err(error))?;
+                    }
                 }
-                (Found::Items(items), Some(known)) => {
-                    let [raw, till] = <[Reply; 2]>::try_from(items).map_err(|_| unreadable())?;
-                    let head = Head::read(&Bytes::from_reply(raw)?)?;
-                    let till = u64::from_reply(till)?;
-                    self.local.insert(&place.digest, || Known {
-                        head: head.clone(),
-                        ..Known::clone(&known)
-                    });
-                    return Ok(Some(Record::still(known, head, till)));
-                }
-                (Found::Number(_) | Found::Items(_), None) => return Err(unreadable()),
-                (Found::Moved(digest), _) => {
+            }
+            let (key, beside) = (place.key(&self.stem), place.beside(&self.stem));
+            let reply = calls.call_beside(key, beside, [self.etags.unique()]).await;
+            match Found::read(self.seen(&self.operations.load, began, reply)?)? {
+                Found::Session(record) => return Ok(Some(record)),
+                Found::Moved(digest) => {
                     self.local.remove(&place.digest);
                     place.digest = digest;
                 }
-                (Found::Gone, _) => {
+                Found::Gone => {
                     self.local.remove(&place.digest);
                     return Ok(None);
                 }
+                Found::Number(_) | Found::Items(_) => return Err(unreadable()),
             }
         }
         Ok(None)
@@ -145,28 +139,31 @@ impl Way {
     pub(crate) async fn commit(
         &self,
         place: &mut Place,
-        (version, writes): (Option<Version>, Option<u64>),
-        changes: &Changes,
+        known: &Record,
+        (changes, expected): (&Changes, Option<u64>),
     ) -> Result<Option<Committed>, Error> {
-        let writes = writes.map_or_else(String::new, |writes| writes.to_string());
-        let known = [
-            writes.into(),
-            version.map_or_else(Bytes::new, Version::bytes),
-        ]
-        .into_iter();
-        let args: Vec<Bytes> = known.chain(changes.args()).collect();
+        let next = self.etags.unique();
+        let etag = known.etag.as_ref().filter(|etag| self.etags.is_good(etag));
+        let told = [
+            expected.map_or_else(Bytes::new, |writes| writes.to_string().into()),
+            etag.map_or_else(Bytes::new, |etag| etag.text().clone()),
+            known.exactly().map_or_else(Bytes::new, Version::bytes),
+            next.clone(),
+        ];
+        let args: Vec<Bytes> = told.into_iter().chain(changes.args()).collect();
         let args = packed(&args);
+        let etag = etag.map(|etag| etag.next(next));
         for _ in 0..MOVES {
-            let (key, index) = (place.key(&self.stem), place.index(&self.stem));
+            let (key, beside) = (place.key(&self.stem), place.beside(&self.stem));
             let began = Instant::now();
-            let reply = self.commits.call_beside(key, index, [args.clone()]).await;
+            let reply = self.commits.call_beside(key, beside, [args.clone()]).await;
             match Found::read(self.seen(&self.operations.write, began, reply)?)? {
-                Found::Items(items) => return committed(items).map(Some),
+                Found::Items(items) => return committed(items, etag).map(Some),
                 Found::Number(at) => {
-                    let version = version.ok_or_else(unreadable)?.written(at);
                     return Ok(Some(Committed::Done {
-                        version,
+                        version: known.head.version.written(at),
                         was_known: true,
+                        etag,
                         sums: Vec::new(),
                     }));
                 }
@@ -189,7 +186,8 @@ impl Way {
     ) -> Result<Option<u64>, Error> {
         let extend = (&self.operations.extend, Policy::Idempotent);
         let by = [millis(by).to_string().into()];
-        let items = self.on(extend, &EXTEND, place, &[], &by).await?;
+        let beside = [place.etag(&self.stem)];
+        let items = self.on(extend, &EXTEND, place, &beside, &by).await?;
         items.map(one_number).transpose()
     }
 
@@ -266,13 +264,11 @@ impl Way {
         reply
     }
 
-    /// Whether data fits into a session.
-    pub(crate) fn check_size(&self, stored: &Stored) -> Result<(), SessionError> {
-        let size = stored.size();
-        if stored.len() > MOST_FIELDS {
+    /// Whether data of so many fields and bytes fits into a session.
+    pub(crate) fn check_size(&self, (fields, size): (usize, usize)) -> Result<(), SessionError> {
+        if fields > MOST_FIELDS {
             return Err(SessionError::data(format!(
-                "{} fields; a session has {MOST_FIELDS} at most",
-                stored.len()
+                "{fields} fields; a session has {MOST_FIELDS} at most"
             )));
         }
         match size <= self.max_size {
@@ -285,14 +281,15 @@ impl Way {
     }
 }
 
-fn committed(items: Vec<Reply>) -> Result<Committed, Error> {
+fn committed(items: Vec<Reply>, etag: Option<Etag>) -> Result<Committed, Error> {
     let mut items = items.into_iter();
     let (Some(version), Some(was_known)) = (items.next(), items.next()) else {
         return Err(unreadable());
     };
     Ok(Committed::Done {
         version: Version::read(&Bytes::from_reply(version)?)?,
-        was_known: was_known == Reply::Int(1),
+        was_known: was_known != Reply::Int(0),
+        etag: etag.filter(|_| was_known == Reply::Int(2)),
         sums: items.map(Bytes::from_reply).collect::<Result<_, _>>()?,
     })
 }

@@ -7,6 +7,7 @@ use russet_core::{Bytes, Error, FromReply as _, Reply};
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
+use crate::etag::Etag;
 use crate::local::Known;
 use crate::stored::Stored;
 use crate::token::Digest;
@@ -92,12 +93,6 @@ impl Head {
         })
     }
 
-    /// What `load.lua` knows it by: its times and its version.
-    pub(crate) fn stamp(&self) -> Bytes {
-        let times = [self.seen, self.most].map(|time| float(time).to_le_bytes());
-        [times.as_flattened(), &self.version.0].concat().into()
-    }
-
     /// What stands behind the numbers, which scripts write.
     pub(crate) fn rest(id: [u8; 16], about: &[u8]) -> Bytes {
         [&id, about].concat().into()
@@ -148,6 +143,8 @@ pub(crate) struct Record {
     pub(crate) stored: Arc<Stored>,
     /// Whether that is all that Redis held at that version: others may have written other fields before this process did.
     pub(crate) is_exact: bool,
+    /// All of it is still so while its user's etag is this.
+    pub(crate) etag: Option<Etag>,
     /// What this process made of it before.
     pub(crate) known: Option<Arc<Known>>,
 }
@@ -158,18 +155,19 @@ impl Record {
         self.is_exact.then_some(self.head.version)
     }
 
-    /// Of what is known already, where nobody has written since.
-    pub(crate) fn still(known: Arc<Known>, head: Head, till: u64) -> Self {
+    /// Of what is known already, where nothing has changed since.
+    pub(crate) fn still(known: Arc<Known>) -> Self {
         Record {
-            head,
-            till,
+            head: known.head.clone(),
+            till: known.till,
             stored: known.stored.clone(),
             is_exact: true,
+            etag: Some(known.etag.clone()),
             known: Some(known),
         }
     }
 
-    /// Of fields and their values, and until when it is valid, in MessagePack.
+    /// Of fields and their values, until when it is valid and the etag, in MessagePack.
     pub(crate) fn read(told: &Bytes) -> Result<Self, Error> {
         let mut rest = &told[..];
         let count = rmp::decode::read_array_len(&mut rest).map_err(|_| unreadable())?;
@@ -181,7 +179,7 @@ impl Record {
             Ok::<_, Error>(told.slice_ref(item))
         };
         let (mut head, mut stored) = (None, Vec::new());
-        for _ in 0..count / 2 {
+        for _ in 0..count.saturating_sub(2) / 2 {
             let (field, value) = (next()?, next()?);
             match field.is_empty() {
                 true => head = Some(Head::read(&value)?),
@@ -189,12 +187,15 @@ impl Record {
             }
         }
         let (head, till) = (head.ok_or_else(unreadable)?, number(&next()?)?);
+        // A copy: it is kept longer than the others.
+        let etag = Etag::told(Bytes::copy_from_slice(&next()?));
         let stored = Arc::new(Stored::of(stored));
         Ok(Record {
             head,
             till,
             stored,
             is_exact: true,
+            etag,
             known: None,
         })
     }

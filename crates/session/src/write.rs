@@ -122,11 +122,11 @@ impl<'s, T: Data> Write<'s, T> {
         }
         let mut stored = session.record.stored.clone();
         changes.apply(Arc::make_mut(&mut stored));
-        session.way.check_size(&stored)?;
+        session.way.check_size((stored.len(), stored.size()))?;
         let (id, way) = (session.record.head.id, session.way.clone());
         counter::bound::<T>(&mut changes.adds, (&way.shape, &id), &stored)?;
-        let version = (session.record.exactly(), expected);
-        match way.commit(&mut session.place, version, &changes).await? {
+        let told = way.commit(&mut session.place, &session.record, (&changes, expected));
+        match told.await? {
             None => Ok(Written::Gone),
             Some(Committed::Differs(record)) => {
                 let is_stale =
@@ -140,13 +140,15 @@ impl<'s, T: Data> Write<'s, T> {
             Some(Committed::Done {
                 version,
                 was_known,
+                etag,
                 sums,
             }) => {
                 for (add, sum) in changes.adds.iter().zip(sums) {
                     Arc::make_mut(&mut stored).insert(&add.field, sum);
                 }
-                session.data = Arc::new(way.shape.read(&id, &stored)?);
-                session.wrote(version, was_known, stored);
+                session.record.stored = stored;
+                session.read_again()?;
+                session.wrote((version, was_known), etag);
                 Ok(Written::Done)
             }
         }

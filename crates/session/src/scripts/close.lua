@@ -1,5 +1,5 @@
 -- Ends a session, and tells what it held: the first half of a login where its user's sessions are on another server.
--- KEYS     the session, the index that it is in, that of its refresh tokens
+-- KEYS     the session, the index that it is in, that of its refresh tokens, and the etag
 -- ARGV     its digest
 -- REPLY    as `load.lua`
 -- COST     O(fields)
@@ -12,6 +12,7 @@ if #all == 0 then
 end
 call('ZREM', index, ARGV[1])
 call('UNLINK', key)
+forget(KEYS[4])
 for at = 1, #all, 2 do
     if all[at] == '' then
         end_families(KEYS[3], { [number_of(all[at + 1])] = true })

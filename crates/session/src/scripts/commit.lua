@@ -1,13 +1,13 @@
 -- Writes fields of sessions that are there.
--- KEYS     of each call the session, its user's index
--- ARGV     of each call, in MessagePack, how often it must have been written ('' for any number), the version that the caller knows, then changes of three each: 'c', a field, and the
+-- KEYS     of each call the session, its user's index, and their etag
+-- ARGV     of each call, in MessagePack, how often it must have been written ('' for any number), the etag and the version that the caller knows, the next etag, then changes of three each: 'c', a field, and the
 --          SHA-1 in hex of what it must hold ('' for nothing); 's', a field, and its new value; 'd', a field, and nothing; 'i', a field, and by how much,
 --          with what the sum must not be beyond behind a space
--- REPLY    of each when it was written (microseconds), where it was as the caller knows it and nothing was incremented; else its version since, 1 if it was as the caller knows it, else 0,
+-- REPLY    of each when it was written (microseconds), where the etag was as the caller knows it and nothing was incremented; else its version since, 2 if the etag was, 1 if its version was, else 0,
 --          and what those fields hold now that were incremented; or the session where its fields are not as they must be, or would not be; or
 --          0, or a digest: as `load.lua`
 -- COST     O(fields), at most 16 sessions
--- COMMANDS: HGET, HGETALL, HSET, HDEL, HINCRBY
+-- COMMANDS: HGET, HGETALL, HSET, HDEL, HINCRBY, SET
 
 -- So many counters are again what they were.
 local function put_back(key, adds, many)
@@ -21,18 +21,25 @@ local function put_back(key, adds, many)
     end
 end
 
-return each(#KEYS / 2, function(at)
-    local key, index, changes = KEYS[2 * at - 1], KEYS[2 * at], cmsgpack.unpack(ARGV[at])
-    local till, raw = found(key, index, digest_of(key))
-    if not till then
+local function as_it_is(key, index, etag)
+    return told(call('HGETALL', key), valid(index, digest_of(key)) or now, etag)
+end
+
+return each(#KEYS / 3, function(at)
+    local key, index, changes = KEYS[3 * at - 2], KEYS[3 * at - 1], cmsgpack.unpack(ARGV[at])
+    -- It stays as long as it would have: its end is that of the user's first session.
+    local etag = call('SET', KEYS[3 * at], changes[4], 'XX', 'GET', 'KEEPTTL')
+    -- Nothing has changed since, nor ended: all is as it must be.
+    local is_known = etag and etag == changes[2]
+    local raw = (is_known or valid(index, digest_of(key))) and call('HGET', key, '')
+    if not raw then
         return gone(key)
     end
     local writes = read('<d', raw, 27)
     local fits = changes[1] == '' or tonumber(changes[1]) == writes
-    -- Nobody has written since: all is as it must be.
-    local is_known = version_of(raw) == changes[2]
+    local is_all, is_known = is_known, is_known or version_of(raw) == changes[3]
     local sets, dels, adds = {}, {}, {}
-    for at = 3, #changes, 3 do
+    for at = 5, #changes, 3 do
         local what, field, value = changes[at], changes[at + 1], changes[at + 2]
         if what == 's' then
             sets[#sets + 1] = field
@@ -48,7 +55,7 @@ return each(#KEYS / 2, function(at)
         end
     end
     if not fits then
-        return told(call('HGETALL', key), till)
+        return as_it_is(key, index, etag and changes[4])
     end
     local sums = {}
     for at, add in ipairs(adds) do
@@ -59,7 +66,7 @@ return each(#KEYS / 2, function(at)
         local is_beyond = not is_error and add.bound and (add.is_down and sum < add.bound or not add.is_down and sum > add.bound)
         if is_error or is_beyond then
             put_back(key, adds, is_error and at - 1 or at)
-            return is_error and sum or told(call('HGETALL', key), till)
+            return is_error and sum or as_it_is(key, index, etag and changes[4])
         end
         sums[at] = call('HGET', key, add[1])
     end
@@ -70,5 +77,5 @@ return each(#KEYS / 2, function(at)
     if #dels > 0 then
         call('HDEL', key, unpack(dels))
     end
-    return is_known and #adds == 0 and now_exactly or { version, is_known and 1 or 0, unpack(sums) }
+    return is_all and #adds == 0 and now_exactly or { version, is_all and 2 or is_known and 1 or 0, unpack(sums) }
 end)

@@ -1,5 +1,5 @@
 -- Ends a session that its user's index names and that is elsewhere; and where it is not yet, it will not be.
--- KEYS     the index that says whether it is valid, that of its refresh tokens, the session
+-- KEYS     the index that says whether it is valid, that of its refresh tokens, the session, and the etag
 -- ARGV     its digest, and its internal number
 -- REPLY    an array of what its first field held if it was valid, else 0
 -- COST     O(1)
@@ -13,6 +13,7 @@ if till and lives and number_of(raw) ~= ARGV[2] then
 end
 call('ZREM', index, digest)
 call('UNLINK', key)
+forget(KEYS[4])
 -- Who has named it and is about to create it comes too late.
 call('HSET', key, '', write('<BB', 1, ENDED) .. ARGV[2])
 call('PEXPIRE', key, 60000)

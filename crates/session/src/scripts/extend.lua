@@ -1,5 +1,5 @@
 -- Makes a session last longer.
--- KEYS     the session, its user's index
+-- KEYS     the session, its user's index, and their etag
 -- ARGV     its digest, and for how long from now (milliseconds)
 -- REPLY    until when it is valid; or 0, or a digest, as `load.lua`
 -- COST     O(1)
@@ -13,5 +13,6 @@ local head = header(raw)
 till = math.max(till, math.min(now + tonumber(ARGV[2]), head.most))
 head.seen = now
 call('HSET', key, '', headed(head))
+forget(KEYS[3])
 prolong(key, index, digest, till)
 return { decimal(till) }

@@ -3,12 +3,14 @@
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(members of an index), at most 1,000
--- COMMANDS: TIME, ZSCORE, ZRANGEBYSCORE, ZCOUNT, ZREM, HGET, HSET, ZADD, PEXPIREAT, GET
+-- COMMANDS: TIME, ZSCORE, ZRANGEBYSCORE, ZCOUNT, ZREM, HGET, HSET, ZADD, PEXPIREAT, GET, SET, UNLINK
 local call, read, write, sub = redis.call, struct.unpack, struct.pack, string.sub
 
--- A session as scripts tell it: one text, of its fields and values and until when it is valid, in MessagePack. That costs a third of what an array of them does.
-local function told(all, till)
+-- A session as scripts tell it: one text, of its fields and values, until when it is valid and its user's etag ('' for none), in MessagePack. That costs a third of what an array
+-- of them does.
+local function told(all, till, etag)
     all[#all + 1] = string.format('%.0f', till)
+    all[#all + 1] = etag or ''
     return cmsgpack.pack(all)
 end
 
@@ -44,9 +46,21 @@ local function version_of(raw)
     return sub(raw, 27, 42)
 end
 
--- The same and its times, but for when it was created.
-local function stamp_of(raw)
-    return sub(raw, 11, 42)
+-- What processes remember of a user's sessions is good while the user's etag is what it was then: whoever changes anything of one of them takes it away or makes it another one.
+local function forget(etag)
+    call('UNLINK', etag)
+end
+
+-- It is another one now, and ends with the first session of its user that does: what is remembered is valid for as long as that, by the server's clock. None where none is valid.
+local function tagged(index, etag, unique)
+    local first = call('ZRANGEBYSCORE', index, '(' .. decimal(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if not first[2] then
+        return ''
+    end
+    -- Who is asked twice says another one each time.
+    local text = unique .. write('<d', now_exactly)
+    call('SET', etag, text, 'PXAT', decimal(first[2] - 1))
+    return text
 end
 
 -- A session's key ends with its digest.

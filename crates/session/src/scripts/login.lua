@@ -1,6 +1,6 @@
 -- Makes a session that of a user: as if it were created now, with the data that it has, and under another digest; the old one is over.
 -- KEYS     the session, the index that it is in, the session under its new digest, the user's index, when the user's sessions were revoked, the index of the
---          refresh tokens that it has
+--          refresh tokens that it has, the etag that it is under, and the user's
 -- ARGV     its digest, the new one, for how long it is valid unless it is used and at most (milliseconds), how many sessions the user may have, since when all of
 --          them must not have been revoked (microseconds, '' for ever), its internal number and what describes it; 'k' if it keeps its times
 -- REPLY    the session as `load.lua` tells it, and arrays of the digests of the user's sessions, as `create.lua`, and one of the
@@ -18,6 +18,8 @@ if till and call('EXISTS', key) == 1 then
     call('ZREM', index, ARGV[1])
     families = ARGV[8] ~= 'k' and end_families(KEYS[6], { [sub(ARGV[7], 1, 16)] = true }) or {}
     call('RENAME', key, new)
+    forget(KEYS[7])
+    forget(KEYS[8])
     call('HSET', new, '', headed(head))
     over, ended, struck = make_room(theirs, tonumber(ARGV[5]) - 1)
     if ARGV[8] == 'k' then

@@ -1,5 +1,5 @@
 -- Makes a session that is there hold just this, and be valid until then.
--- KEYS     the session, its user's index
+-- KEYS     the session, its user's index, and their etag
 -- ARGV     its digest, for how long it is valid (milliseconds), then each field and its value
 -- REPLY    1; or 0 if there is none
 -- COST     O(fields), at most 1,000
@@ -36,4 +36,5 @@ if #dels > 0 then
     call('HDEL', key, unpack(dels))
 end
 prolong(key, index, digest, till)
+forget(KEYS[3])
 return 1

@@ -1,5 +1,5 @@
 -- Ends all sessions of a user and their refresh tokens, or all but those of one session, at once; also those of logins that have begun before.
--- KEYS     the index, that of the user's families, when that was done
+-- KEYS     the index, that of the user's families, when that was done, and their etag
 -- ARGV     the digest of the session that stays ('' for none), and its internal number
 -- REPLY    the digests of those that had ended by themselves, of those that end now, and of those whose keys are still there; and the families that end now, and
 --          those whose keys are still there
@@ -17,5 +17,6 @@ if till then
 end
 local _, _, struck_families = make_room(families, math.huge)
 local ended_families = end_families(families, {}, till and ARGV[2] or '')
+forget(KEYS[4])
 call('SET', KEYS[3], after_revoked(KEYS[3]), 'PX', 3600000)
 return { over, ended, struck, ended_families, struck_families }

@@ -1,5 +1,5 @@
 -- Gives a session another token; what the old one was is known for a while.
--- KEYS     the session, its user's index, the session under its new digest
+-- KEYS     the session, its user's index, the session under its new digest, and the user's etag
 -- ARGV     its digest, the new one, and for how long the old one leads to it (milliseconds)
 -- REPLY    until when it is valid; or 0, or a digest, as `load.lua`
 -- COST     O(1)
@@ -12,6 +12,7 @@ if not till or call('EXISTS', key) == 0 then
     return again and { decimal(again) } or gone(key)
 end
 call('RENAME', key, new)
+forget(KEYS[4])
 call('ZREM', index, digest)
 prolong(new, index, ARGV[2], till)
 if tonumber(ARGV[3]) > 0 then

@@ -97,7 +97,9 @@ async fn run(
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
     let long = |steps| SECOND * u32::try_from(steps * STEP).unwrap();
+    // Who remembers sessions knows how late it is by a clock that is not moved here.
     let sessions: Sessions<Profile> = patient(&on(server).await)
+        .local(0)
         .idle(long(idle))
         .absolute(long(most))
         .build()

@@ -214,7 +214,7 @@ async fn what_others_prolonged_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_is_one_caller_s_error() {
     let server = Server::start();
-    let sessions = patient(&on(&server).await).build().unwrap();
+    let sessions = patient(&on(&server).await).local(0).build().unwrap();
     let mut all = Vec::new();
     for at in 0..8 {
         let user = format!("user-{at}");
@@ -539,29 +539,33 @@ async fn what_is_remembered_is_never_old_and_is_not_sent() {
 async fn what_a_failover_undid_is_not_remembered() {
     let primary = Server::start();
     let before = patient(&crate::on(&primary).await).build().unwrap();
-    let mut made = before.create("user-1", profile("Alice")).await.unwrap();
+    let made = before.create("user-1", profile("Alice")).await.unwrap();
     let token = made.token().clone();
-    let find = || {
-        let mut keys = crate::keys(&primary);
-        keys.retain(|key| primary.command(&["TYPE", key]).as_str() == Some("hash"));
-        keys.pop().unwrap()
-    };
-    let key = find();
-    let old = primary.command(&["HGETALL", &key]);
+    let mut made = before.load(&token).await.unwrap().unwrap();
+    let mut connection = primary.connection();
+    let mut old = Vec::new();
+    for key in crate::keys(&primary) {
+        let ends = primary.command(&["PEXPIRETIME", &key]).as_int().unwrap();
+        let dump = primary.command(&["DUMP", &key]);
+        old.push((key, ends.to_string(), dump));
+    }
+    assert_eq!(old.len(), 3, "session, index and etag: {old:?}");
     made.update(|data| data.role = "undone".into())
         .await
         .unwrap()
         .unwrap();
     // What the replica would have: as it was before that write.
-    let mut connection = primary.connection();
-    let mut restore: Vec<&[u8]> = vec![b"HSET", key.as_bytes()];
-    restore.extend(
-        old.as_array()
-            .unwrap()
-            .iter()
-            .map(|part| part.as_bytes().unwrap()),
-    );
-    connection.command(&restore).unwrap();
+    for (key, ends, dump) in &old {
+        let restore: [&[u8]; 6] = [
+            b"RESTORE",
+            key.as_bytes(),
+            ends.as_bytes(),
+            dump.as_bytes().unwrap(),
+            b"REPLACE",
+            b"ABSTTL",
+        ];
+        assert_eq!(connection.command(&restore).unwrap().as_str(), Some("OK"));
+    }
     let other = patient(&crate::on(&primary).await).build().unwrap();
     let mut session = other.load(&token).await.unwrap().unwrap();
     assert_eq!((session.version(), &*session.data().role), (0, "reader"));

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use russet_session::{
     ErrorKind, OnOutage, Redis, Refreshed, Session, SessionError, Sessions, Written,
@@ -9,14 +10,14 @@ use russet_session::{
 use russet_testkit::Server;
 use russet_testkit::proxy::{After, Fault, Match, Proxy};
 
-use crate::{Profile, SECOND, on, patient, profile};
+use crate::{Profile, SECOND, on, patient, profile, until};
 
 /// The server knows all scripts of a session then.
 async fn know_scripts(sessions: &Sessions<Profile>, made: &mut Session<Profile>) {
-    sessions.load(made.token()).await.unwrap().unwrap();
     made.update(|data| data.visits += 1).await.unwrap().unwrap();
     assert!(made.set("role", "reader").await.unwrap().is_done());
     assert!(made.extend().await.unwrap().is_done());
+    sessions.load(made.token()).await.unwrap().unwrap();
     assert!(made.rotate().await.unwrap().is_done());
     let other = sessions.create("somebody", profile("Bob")).await.unwrap();
     assert!(other.delete().await.unwrap());
@@ -198,7 +199,8 @@ async fn a_reply_that_is_lost_does_nothing_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_evicted_is_nobody_and_what_is_no_session_is_told() {
     let server = Server::start();
-    let sessions = patient(&on(&server).await).build().unwrap();
+    let ns = on(&server).await;
+    let sessions = patient(&ns).local(0).build().unwrap();
     let find = |kind: &str| {
         let mut found = crate::keys(&server);
         found.retain(|key| server.command(&["TYPE", key]).as_str() == Some(kind));
@@ -216,6 +218,25 @@ async fn what_was_evicted_is_nobody_and_what_is_no_session_is_told() {
         );
         assert_eq!(slow.update(|data| data.visits += 1).await.unwrap(), None);
         assert_eq!(sessions.list("user-1").await.unwrap(), []);
+        server.flush_all();
+    }
+    // Who remembers it knows of that a twentieth of the idle time later.
+    let idle = 10 * SECOND;
+    let remembering = patient(&ns).idle(idle).build().unwrap();
+    for kind in ["hash", "zset"] {
+        let made = remembering
+            .create("user-1", profile("Alice"))
+            .await
+            .unwrap();
+        let load = async || remembering.load(made.token()).await.unwrap();
+        let mut slow = load().await.unwrap();
+        let began = Instant::now();
+        for key in find(kind) {
+            server.command(&["DEL", &key]);
+        }
+        until("it is gone", async || load().await.is_none()).await;
+        assert!(began.elapsed() < idle / 2, "{:?}", began.elapsed());
+        assert_eq!(slow.update(|data| data.visits += 1).await.unwrap(), None);
         server.flush_all();
     }
     let made = sessions.create("user-1", profile("Alice")).await.unwrap();

@@ -20,6 +20,7 @@ mod logins;
 mod processes;
 mod races;
 mod refresh;
+mod remembered;
 mod seen;
 #[cfg(feature = "tower-sessions")]
 mod tower_store;
@@ -105,7 +106,9 @@ async fn only_indexes_are_left(server: &Server, sessions: &Sessions<Profile>) {
 /// As a server does that has no room: sessions are gone, and their indexes are not.
 fn evict_sessions(server: &Server) {
     for key in keys(server) {
-        if server.command(&["TYPE", &key]).as_str() == Some("hash") {
+        let is_hash = server.command(&["TYPE", &key]).as_str() == Some("hash");
+        // Without it nobody remembers them.
+        if is_hash || key.ends_with("%etag") {
             server.command(&["DEL", &key]);
         }
     }

@@ -8,8 +8,8 @@ use russet_session::{Redis, Secrets, Sessions, Token};
 use tokio::task::JoinSet;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Long enough for a turn; what no later turn reads is gone soon.
-const LASTS: Duration = Duration::from_secs(60);
+/// Long enough that no session is due in a turn; what no later one reads is gone by itself.
+const LASTS: Duration = Duration::from_mins(10);
 
 pub(crate) fn measure() {
     worker(
