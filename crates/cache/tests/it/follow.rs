@@ -49,7 +49,9 @@ async fn what_others_change_is_followed() {
     took.sort_unstable();
     let p99 = took[took.len() * 99 / 100];
     println!("followed: median {:?}, p99 {p99:?}", took[took.len() / 2]);
-    assert!(p99 < Duration::from_millis(100), "{took:?}");
+    // How soon is measured at full size, on a machine that does nothing else.
+    let soon = Duration::from_millis(size(100, 2_000));
+    assert!(p99 < soon, "{took:?}");
 }
 
 /// A load replaces a value of another version of the type, say: who has the old one in memory is told.
