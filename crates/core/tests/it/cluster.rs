@@ -343,11 +343,19 @@ async fn keys_on_both_sides_of_a_moving_slot() {
         let reply = lane.script::<(String, String)>(&BOTH, &keys, [""; 0], Policy::AtMostOnce);
         reply.await
     };
-    let (begun, within) = (Instant::now(), Duration::from_millis(300));
-    let error = both(within).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TryAgain, "{error}");
-    assert!(!error.may_have_executed() && error.is_retryable());
-    assert!(begun.elapsed() < SOON / 2, "{:?}", begun.elapsed());
+    until(SOON, "it says that it was refused", async || {
+        let (begun, within) = (Instant::now(), Duration::from_millis(300));
+        let error = both(within).await.unwrap_err();
+        assert!(begun.elapsed() < SOON / 2, "{:?}", begun.elapsed());
+        // On a busy machine the deadline may pass while it is asked once more.
+        if error.kind() == ErrorKind::Deadline {
+            return false;
+        }
+        assert_eq!(error.kind(), ErrorKind::TryAgain, "{error}");
+        assert!(!error.may_have_executed() && error.is_retryable());
+        true
+    })
+    .await;
     let refusals = || {
         let stats =
             |node: &russet_testkit::Server| node.info("errorstats").remove("errorstat_TRYAGAIN");
