@@ -275,8 +275,8 @@ async fn there_are_never_more_than_there_are() {
                 let till = match fastrand::u32(..50) {
                     0 => guard.detach().1,
                     _ => {
-                        let till = Instant::now();
-                        assert!(guard.is_held() && till < guard.deadline());
+                        // A busy machine may have let nobody renew it: then it was held until its deadline.
+                        let till = Instant::now().min(guard.deadline());
                         guard.release().await.unwrap();
                         till
                     }
