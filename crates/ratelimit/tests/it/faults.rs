@@ -305,7 +305,8 @@ async fn nothing_stays_without_an_end() {
         .unwrap();
     let keys = server.command(&["KEYS", "*"]);
     let keys = keys.as_array().unwrap();
-    assert!(keys.len() > 80, "{}", keys.len());
+    // Those of a second may have ended where this machine is busy.
+    assert!(keys.len() > 40, "{}", keys.len());
     for key in keys {
         let key = key.as_str().unwrap();
         assert!(!key.contains("never"), "{key}");
