@@ -199,13 +199,22 @@ async fn a_clock_that_is_moved_ends_no_session_early_and_revives_none() {
         .absolute(SECOND * 60);
     let short = short.build().unwrap();
     let long = sessions.create("user-1", profile("Alice")).await.unwrap();
-    let ends = short.create("user-2", profile("Bob")).await.unwrap();
+    assert!(sessions.load(long.token()).await.unwrap().is_some());
+    // All are of one user, and end at other times.
+    let mut visitor = short.create_anonymous(profile("cart")).await.unwrap();
+    let login = visitor.login("user-1", russet_session::Device::unknown());
+    assert!(login.await.unwrap().is_done());
+    assert!(short.load(visitor.token()).await.unwrap().is_some());
+    assert!(sessions.load(long.token()).await.unwrap().is_some());
+    let ends = short.create("user-1", profile("Bob")).await.unwrap();
+    assert!(sessions.load(long.token()).await.unwrap().is_some());
     let mut refresh = sessions.create("user-3", profile("Alice")).await.unwrap();
     let refresh = refresh.issue_refresh("web").await.unwrap().unwrap();
     let clock = |steps| tokio::task::block_in_place(|| set(&server, since_1970(), steps));
     clock(360);
-    assert!(sessions.load(long.token()).await.unwrap().is_some());
     assert!(short.load(ends.token()).await.unwrap().is_none());
+    assert!(short.load(visitor.token()).await.unwrap().is_none());
+    assert!(sessions.load(long.token()).await.unwrap().is_some());
     let renewal = match sessions.refresh(&refresh, "web").await.unwrap() {
         russet_session::Refreshed::Done(renewal) => renewal,
         told => panic!("{told:?}"),

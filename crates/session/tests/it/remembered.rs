@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use russet_session::{Device, Ids, Namespace, Redis, Session, Sessions};
+use russet_testkit::proxy::{Fault, Match, Proxy};
 use russet_testkit::{Cluster, Server};
 
 use crate::{Profile, on, patient, profile};
@@ -148,4 +149,34 @@ async fn so_it_is_on_a_cluster() {
     };
     let namespaces = [connected().await, connected().await];
     sees_all(cluster.nodes(), namespaces, Ids::Token).await;
+}
+
+/// One that is one too many is known to have ended when the login is done, also where its keys could not be removed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_one_too_many_is_so_at_once() {
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let redis = Redis::connect(&proxy.url()).await.unwrap();
+    let build = |ns| patient(ns).max_sessions(1);
+    let there = build(&redis.namespace("shop").unwrap()).build().unwrap();
+    let here = patient(&on(&server).await).build().unwrap();
+    // The first time the server does not know the scripts.
+    for (is_visitor, is_cut) in [(false, false), (true, false), (false, true), (true, true)] {
+        let made = here.create("user-1", profile("Alice")).await.unwrap();
+        assert!(here.load(made.token()).await.unwrap().is_some());
+        let mut visitor = there.create_anonymous(profile("cart")).await.unwrap();
+        let second = Match::command("EVALSHA").nth(if is_cut { 2 } else { 100 });
+        let fault = proxy.inject(second, Fault::RejectReply("ERR no".to_owned()));
+        match is_visitor {
+            true => {
+                let login = visitor.login("user-1", Device::unknown()).await;
+                assert!(login.unwrap().is_done());
+            }
+            false => drop(there.create("user-1", profile("Alice")).await.unwrap()),
+        }
+        assert_eq!(fault.hits(), u64::from(is_cut));
+        fault.remove();
+        assert!(here.load(made.token()).await.unwrap().is_none());
+        assert_eq!(there.revoke_all("user-1").await.unwrap(), 1);
+    }
 }

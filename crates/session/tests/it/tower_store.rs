@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
-use russet_session::{Codec, Sessions, TowerData, TowerStore};
+use russet_session::{Codec, Ids, Sessions, TowerData, TowerStore};
 use russet_testkit::Server;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -58,6 +58,28 @@ async fn a_record_is_there_from_its_creation_to_its_end() {
     // What is slower than a logout does not bring it back.
     store.save(&made).await.unwrap();
     assert!(store.load(&made.id).await.unwrap().is_none());
+}
+
+/// Who loads the same sessions without that crate does not go on with what it remembers.
+#[tokio::test]
+async fn a_save_is_known_to_who_remembers_the_session() {
+    let ns = namespace().await;
+    let sessions = Sessions::<TowerData>::builder(&ns, "tower", &secrets())
+        .deadline(10 * SECOND)
+        .ids(Ids::Uuid)
+        .build()
+        .unwrap();
+    let store = TowerStore::new(sessions.clone());
+    let mut made = record(Duration::hours(1));
+    store.create(&mut made).await.unwrap();
+    let id = made.id.to_string();
+    for saved in 0..3 {
+        for _ in 0..2 {
+            let loaded = sessions.load(&id).await.unwrap().unwrap();
+            assert_eq!(loaded.version(), saved);
+        }
+        store.save(&made).await.unwrap();
+    }
 }
 
 #[tokio::test]
