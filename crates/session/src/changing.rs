@@ -44,7 +44,6 @@ impl<'s, T: Data> Changing<'s, T> {
     ) -> Result<Option<Written>, SessionError> {
         let session = &mut *self.session;
         if changes.is_empty() {
-            session.remember();
             self.is_written = true;
             return Ok(Some(Written::Done));
         }

@@ -41,6 +41,7 @@ const UNNOTE_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/unnote.lua
 const END_ID_TEXT: &str = script!("#!lua flags=allow-oom\n", "scripts/end_id.lua");
 #[cfg(feature = "tower-sessions")]
 const PUT_TEXT: &str = script!("#!lua\n", "scripts/put.lua");
+const ETAGS_TEXT: &str = concat!("#!lua flags=allow-oom\n", include_str!("scripts/etags.lua"));
 const LIST_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/list.lua");
 const LOOK_TEXT: &str = script!("#!lua flags=no-writes\n", "scripts/look.lua");
 
@@ -65,6 +66,8 @@ pub(crate) static UNNOTE: Script = Script::new(UNNOTE_TEXT);
 pub(crate) static END_ID: Script = Script::new(END_ID_TEXT);
 #[cfg(feature = "tower-sessions")]
 pub(crate) static PUT: Script = Script::new(PUT_TEXT);
+/// None of them is looked at for longer than it takes to read it.
+pub(crate) static ETAGS: Script = Script::new(ETAGS_TEXT).at_most_keys(128);
 pub(crate) static LIST: Script = Script::new(LIST_TEXT);
 pub(crate) static LOOK: Script = Script::new(LOOK_TEXT);
 
@@ -103,6 +106,7 @@ const OF_FAMILIES: &[&str] = &[
     TIDY_TEXT,
 ];
 const OF_ETAGS: &[&str] = &[
+    ETAGS_TEXT,
     CREATE_TEXT,
     LOAD_TEXT,
     COMMIT_TEXT,
@@ -195,10 +199,9 @@ pub const KEYS: &[KeySpec] = &[
         "{{user}}:%etag",
         KeyType::String,
         KeyTtl::Configured,
-        "Another one whenever one of a user's sessions changes or ends, and none once one has ended by itself: what processes remember of them is good while it is the same.",
+        "Another one whenever one of a user's sessions changes or is ended, and gone when one ends by itself: what processes remember of them is good while it is the same.",
     )
     .owner("session")
-    .commands(&["GET", "MGET"])
     .scripts(OF_ETAGS),
 ];
 

@@ -55,9 +55,9 @@ impl Local {
         self.0.as_ref()?.get(digest)
     }
 
-    pub(crate) fn insert(&self, digest: &Digest, known: impl FnOnce() -> Known) {
+    pub(crate) fn insert(&self, digest: &Digest, known: impl FnOnce() -> Arc<Known>) {
         if let Some(cache) = &self.0 {
-            cache.insert(*digest, Arc::new(known()));
+            cache.insert(*digest, known());
         }
     }
 

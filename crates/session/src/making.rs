@@ -202,7 +202,7 @@ impl Way {
             till,
             stored,
             is_exact: true,
-            etag: Etag::told(Bytes::from_reply(etag)?),
+            etag: Etag::told(&Bytes::from_reply(etag)?),
             known: None,
         }))
     }

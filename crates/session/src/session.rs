@@ -82,17 +82,19 @@ impl<T: Data> Session<T> {
     }
 
     /// The next load in this process need not be sent what this one was.
-    pub(crate) fn remember(&self) {
+    fn remember(&self) {
         let Some(etag) = self.record.etag.clone() else {
             return self.way.local.remove(&self.place.digest);
         };
-        let known = || Known {
-            head: self.record.head.clone(),
-            till: self.record.till,
-            etag,
-            stored: self.record.stored.clone(),
-            about: self.about.clone(),
-            data: self.data.clone(),
+        let known = || {
+            Arc::new(Known {
+                head: self.record.head.clone(),
+                till: self.record.till,
+                etag,
+                stored: self.record.stored.clone(),
+                about: self.about.clone(),
+                data: self.data.clone(),
+            })
         };
         self.way.local.insert(&self.place.digest, known);
     }

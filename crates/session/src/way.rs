@@ -1,10 +1,11 @@
 //! The way to Redis that a handle and its sessions share.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russet_core::{
-    Ack, Acks, Bytes, Error, Eviction, FromReply, Key, Lane, Policy, Reply, Script, ScriptCalls,
-    Server, Stem,
+    Ack, Acks, Bytes, Error, ErrorKind, Eviction, FromReply, Key, Lane, Policy, Reply, Script,
+    ScriptCalls, Server, Stem,
 };
 
 use crate::change::Changes;
@@ -15,9 +16,9 @@ use crate::event::Teller;
 use crate::fields::Shape;
 use crate::ids::Ids;
 use crate::keys::{EXTEND, LIST, LOOK, Place, index};
-use crate::local::Local;
+use crate::local::{Known, Local};
 use crate::operations::{Counted, Operations};
-use crate::outage::{OnOutage, Told};
+use crate::outage::{OnOutage, Told, is_outage};
 use crate::secrets::Secrets;
 use crate::token::{Digest, Tag};
 use crate::wire::{Found, Record, Version, millis, number, numbers, packed, text, unreadable};
@@ -91,19 +92,21 @@ impl Way {
 
     /// A session, wherever it is now: its place is set to that.
     pub(crate) async fn load(&self, place: &mut Place) -> Result<Option<Record>, Error> {
-        self.read(&self.loads, place).await
+        self.read(true, place).await
     }
 
     /// The same by somebody who does not use it: it lasts no longer by that.
     pub(crate) async fn look_at(&self, place: &mut Place) -> Result<Option<Record>, Error> {
-        self.read(&self.looks, place).await
+        self.read(false, place).await
     }
 
-    async fn read(&self, calls: &ScriptCalls, place: &mut Place) -> Result<Option<Record>, Error> {
+    async fn read(&self, is_used: bool, place: &mut Place) -> Result<Option<Record>, Error> {
         self.eviction.look();
         for _ in 0..MOVES {
             let began = Instant::now();
-            if let Some(known) = self.local.get(&place.digest)
+            let known = self.local.get(&place.digest);
+            let mut is_quiet = known.as_ref().is_none_or(|known| known.etag.is_quiet);
+            if let Some(known) = known.as_ref().filter(|_| is_quiet)
                 && self.etags.is_good(&known.etag)
             {
                 match self.etags.holds(place.etag(&self.stem), &known.etag).await {
@@ -111,25 +114,54 @@ impl Way {
                         self.seen(&self.operations.load, began, Ok(Reply::Int(1)))?;
                         return Ok(Some(Record::still(known)));
                     }
-                    Ok(false) => {}
+                    Ok(false) => is_quiet = false,
+                    // Where only they cannot be read, sessions may be.
+                    Err(error) if !is_outage(&error) => {}
+                    Err(error) if error.kind() == ErrorKind::Overloaded => {}
                     Err(error) => {
-                        self.seen(&self.operations.load, began, Err(error))?;
+                        return self
+                            .seen(&self.operations.load, began, Err(error))
+                            .map(|_| None);
                     }
                 }
             }
             let (key, beside) = (place.key(&self.stem), place.beside(&self.stem));
-            let reply = calls.call_beside(key, beside, [self.etags.unique()]).await;
-            match Found::read(self.seen(&self.operations.load, began, reply)?)? {
-                Found::Session(record) => return Ok(Some(record)),
-                Found::Moved(digest) => {
+            let (calls, asked) = match is_used {
+                true => (
+                    &self.loads,
+                    self.etags.asked(known.as_ref().map(|known| &known.etag)),
+                ),
+                // Who only looks remembers nothing, and writes nothing for that.
+                false => (&self.looks, Bytes::new()),
+            };
+            let reply = calls.call_beside(key, beside, [asked]).await;
+            match (
+                Found::read(self.seen(&self.operations.load, began, reply)?)?,
+                known,
+            ) {
+                (Found::Session(mut record), _) => {
+                    if let Some(etag) = &mut record.etag {
+                        etag.is_quiet = is_quiet;
+                    }
+                    return Ok(Some(record));
+                }
+                (Found::Number(_), Some(known)) => {
+                    let known = Arc::new(Known {
+                        etag: known.etag.again(),
+                        ..Known::clone(&known)
+                    });
+                    self.local.insert(&place.digest, || known.clone());
+                    return Ok(Some(Record::still(&known)));
+                }
+                (Found::Moved(digest), _) => {
                     self.local.remove(&place.digest);
                     place.digest = digest;
                 }
-                Found::Gone => {
+                (Found::Gone, _) => {
                     self.local.remove(&place.digest);
                     return Ok(None);
                 }
-                Found::Number(_) | Found::Items(_) => return Err(unreadable()),
+                (Found::Number(_) | Found::Items(_), _) => return Err(unreadable()),
             }
         }
         Ok(None)
@@ -142,28 +174,29 @@ impl Way {
         known: &Record,
         (changes, expected): (&Changes, Option<u64>),
     ) -> Result<Option<Committed>, Error> {
-        let next = self.etags.unique();
         let etag = known.etag.as_ref().filter(|etag| self.etags.is_good(etag));
-        let told = [
-            expected.map_or_else(Bytes::new, |writes| writes.to_string().into()),
-            etag.map_or_else(Bytes::new, |etag| etag.text().clone()),
-            known.exactly().map_or_else(Bytes::new, Version::bytes),
-            next.clone(),
-        ];
-        let args: Vec<Bytes> = told.into_iter().chain(changes.args()).collect();
-        let args = packed(&args);
-        let etag = etag.map(|etag| etag.next(next));
+        let changes: Vec<Bytes> = changes.args().collect();
         for _ in 0..MOVES {
+            // Another one each time: meanwhile others may have read the session where it is now.
+            let next = self.etags.unique();
+            let told = [
+                expected.map_or_else(Bytes::new, |writes| writes.to_string().into()),
+                etag.map_or_else(Bytes::new, |etag| etag.text().clone()),
+                known.exactly().map_or_else(Bytes::new, Version::bytes),
+                next.clone(),
+            ];
+            let args = packed(&[&told, &changes[..]].concat());
             let (key, beside) = (place.key(&self.stem), place.beside(&self.stem));
             let began = Instant::now();
-            let reply = self.commits.call_beside(key, beside, [args.clone()]).await;
+            let reply = self.commits.call_beside(key, beside, [args]).await;
             match Found::read(self.seen(&self.operations.write, began, reply)?)? {
-                Found::Items(items) => return committed(items, etag).map(Some),
+                Found::Items(items) => return committed(items, etag, &next).map(Some),
                 Found::Number(at) => {
+                    let version = known.head.version.written(at);
                     return Ok(Some(Committed::Done {
-                        version: known.head.version.written(at),
+                        version,
                         was_known: true,
-                        etag,
+                        etag: etag.map(|etag| etag.next(&next, version)),
                         sums: Vec::new(),
                     }));
                 }
@@ -281,15 +314,17 @@ impl Way {
     }
 }
 
-fn committed(items: Vec<Reply>, etag: Option<Etag>) -> Result<Committed, Error> {
+fn committed(items: Vec<Reply>, etag: Option<&Etag>, next: &[u8]) -> Result<Committed, Error> {
     let mut items = items.into_iter();
     let (Some(version), Some(was_known)) = (items.next(), items.next()) else {
         return Err(unreadable());
     };
+    let version = Version::read(&Bytes::from_reply(version)?)?;
+    let etag = etag.filter(|_| was_known == Reply::Int(2));
     Ok(Committed::Done {
-        version: Version::read(&Bytes::from_reply(version)?)?,
+        version,
         was_known: was_known != Reply::Int(0),
-        etag: etag.filter(|_| was_known == Reply::Int(2)),
+        etag: etag.map(|etag| etag.next(next, version)),
         sums: items.map(Bytes::from_reply).collect::<Result<_, _>>()?,
     })
 }

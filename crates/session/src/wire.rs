@@ -50,6 +50,11 @@ impl Version {
         version
     }
 
+    /// When that was, as scripts write it.
+    pub(crate) fn at(&self) -> &[u8] {
+        &self.0[8..]
+    }
+
     /// How often the session was written.
     pub(crate) fn writes(self) -> u64 {
         self.0
@@ -156,14 +161,14 @@ impl Record {
     }
 
     /// Of what is known already, where nothing has changed since.
-    pub(crate) fn still(known: Arc<Known>) -> Self {
+    pub(crate) fn still(known: &Arc<Known>) -> Self {
         Record {
             head: known.head.clone(),
             till: known.till,
             stored: known.stored.clone(),
             is_exact: true,
             etag: Some(known.etag.clone()),
-            known: Some(known),
+            known: Some(known.clone()),
         }
     }
 
@@ -187,8 +192,7 @@ impl Record {
             }
         }
         let (head, till) = (head.ok_or_else(unreadable)?, number(&next()?)?);
-        // A copy: it is kept longer than the others.
-        let etag = Etag::told(Bytes::copy_from_slice(&next()?));
+        let etag = Etag::told(&next()?);
         let stored = Arc::new(Stored::of(stored));
         Ok(Record {
             head,

@@ -11,8 +11,8 @@ if #all == 0 then
     return gone(key)
 end
 call('ZREM', index, ARGV[1])
+forget_left(index, KEYS[4])
 call('UNLINK', key)
-forget(KEYS[4])
 for at = 1, #all, 2 do
     if all[at] == '' then
         end_families(KEYS[3], { [number_of(all[at + 1])] = true })

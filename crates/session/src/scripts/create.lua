@@ -37,4 +37,4 @@ call('HSET', key, unpack(fields))
 -- This one comes after them.
 local over, ended, struck = make_room(index, many - 1)
 prolong(key, index, digest, till)
-return { fields[2], decimal(till), over, ended, struck, tagged(index, KEYS[5], ARGV[10]) }
+return { fields[2], decimal(till), over, ended, struck, tag(index, KEYS[5], unique(ARGV[10])) }

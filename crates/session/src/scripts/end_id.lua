@@ -12,8 +12,8 @@ if till and lives and number_of(raw) ~= ARGV[2] then
     return 0
 end
 call('ZREM', index, digest)
+forget_left(index, KEYS[4])
 call('UNLINK', key)
-forget(KEYS[4])
 -- Who has named it and is about to create it comes too late.
 call('HSET', key, '', write('<BB', 1, ENDED) .. ARGV[2])
 call('PEXPIRE', key, 60000)

@@ -12,7 +12,7 @@ end
 local head = header(raw)
 till = math.max(till, math.min(now + tonumber(ARGV[2]), head.most))
 head.seen = now
-call('HSET', key, '', headed(head))
 forget(KEYS[3])
+call('HSET', key, '', headed(head))
 prolong(key, index, digest, till)
 return { decimal(till) }

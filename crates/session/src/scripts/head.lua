@@ -3,7 +3,7 @@
 -- ARGV     none of its own
 -- REPLY    none of its own
 -- COST     O(members of an index), at most 1,000
--- COMMANDS: TIME, ZSCORE, ZRANGEBYSCORE, ZCOUNT, ZREM, HGET, HSET, ZADD, PEXPIREAT, GET, SET, UNLINK
+-- COMMANDS: TIME, ZSCORE, ZRANGEBYSCORE, ZCOUNT, ZREM, HGET, HSET, ZADD, PEXPIREAT, GET, SET, EXISTS, UNLINK
 local call, read, write, sub = redis.call, struct.unpack, struct.pack, string.sub
 
 -- A session as scripts tell it: one text, of its fields and values, until when it is valid and its user's etag ('' for none), in MessagePack. That costs a third of what an array
@@ -46,21 +46,35 @@ local function version_of(raw)
     return sub(raw, 27, 42)
 end
 
--- What processes remember of a user's sessions is good while the user's etag is what it was then: whoever changes anything of one of them takes it away or makes it another one.
+-- What processes remember of a user's sessions is good while their etag is what it was then: whoever changes or ends one of them makes it another one, and whoever makes one that
+-- may end before the others tags them anew.
 local function forget(etag)
-    call('UNLINK', etag)
+    -- Not taken away: a script over keys of which one is not there waits until its slot has moved, where a cluster moves it.
+    call('SET', etag, write('<d', now_exactly), 'XX', 'KEEPTTL')
 end
 
--- It is another one now, and ends with the first session of its user that does: what is remembered is valid for as long as that, by the server's clock. None where none is valid.
-local function tagged(index, etag, unique)
+-- The same where sessions have left an index: none is needed where there is no other.
+local function forget_left(index, etag)
+    if call('EXISTS', index) == 0 then
+        call('UNLINK', etag)
+    else
+        forget(etag)
+    end
+end
+
+-- The etag ends with the first session of its user that does: what is remembered is valid for as long as that, by the server's clock. There is none where none is valid.
+local function tag(index, etag, text)
     local first = call('ZRANGEBYSCORE', index, '(' .. decimal(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if not first[2] then
         return ''
     end
-    -- Who is asked twice says another one each time.
-    local text = unique .. write('<d', now_exactly)
     call('SET', etag, text, 'PXAT', decimal(first[2] - 1))
     return text
+end
+
+-- An etag that nobody else says; also who is asked twice says another one each time.
+local function unique(text)
+    return text .. write('<d', now_exactly)
 end
 
 -- A session's key ends with its digest.

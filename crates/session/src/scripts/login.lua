@@ -16,10 +16,9 @@ if till and call('EXISTS', key) == 1 then
     local head = { created = now, seen = now, most = now + tonumber(ARGV[4]), writes = 0, written = now_exactly, rest = ARGV[7] }
     local was = header(call('HGET', key, ''))
     call('ZREM', index, ARGV[1])
+    forget_left(index, KEYS[7])
     families = ARGV[8] ~= 'k' and end_families(KEYS[6], { [sub(ARGV[7], 1, 16)] = true }) or {}
     call('RENAME', key, new)
-    forget(KEYS[7])
-    forget(KEYS[8])
     call('HSET', new, '', headed(head))
     over, ended, struck = make_room(theirs, tonumber(ARGV[5]) - 1)
     if ARGV[8] == 'k' then
@@ -29,6 +28,7 @@ if till and call('EXISTS', key) == 1 then
         till = math.min(now + tonumber(ARGV[3]), head.most)
     end
     prolong(new, theirs, digest, till)
+    tag(theirs, KEYS[8], unique(''))
 else
     -- Or it was done before, and the reply was lost.
     till = valid(theirs, digest)

@@ -36,5 +36,5 @@ if #dels > 0 then
     call('HDEL', key, unpack(dels))
 end
 prolong(key, index, digest, till)
-forget(KEYS[3])
+tag(index, KEYS[3], unique(''))
 return 1

@@ -6,7 +6,6 @@
 -- COST     O(sessions + families), at most 500 and 1,000
 -- COMMANDS: ZREM, UNLINK
 local index, families, replies, of = KEYS[1], KEYS[2], {}, {}
-forget(KEYS[3])
 for at = 1, #KEYS - 3 do
     local key, digest = KEYS[at + 3], ARGV[at]
     local till, raw = valid(index, digest), call('HGET', key, '')
@@ -21,5 +20,6 @@ end
 for at = #KEYS - 2, #ARGV do
     of[ARGV[at]] = nil
 end
+forget_left(index, KEYS[3])
 replies[1] = end_families(families, of)
 return replies

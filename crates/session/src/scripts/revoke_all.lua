@@ -7,7 +7,10 @@
 -- COMMANDS: ZREM, ZADD, SET
 local index, families, stays = KEYS[1], KEYS[2], ARGV[1]
 local till = valid(index, stays)
-if till then
+if not till then
+    call('UNLINK', KEYS[4])
+else
+    forget(KEYS[4])
     call('ZREM', index, stays)
 end
 local over, ended, struck = make_room(index, 0)
@@ -17,6 +20,5 @@ if till then
 end
 local _, _, struck_families = make_room(families, math.huge)
 local ended_families = end_families(families, {}, till and ARGV[2] or '')
-forget(KEYS[4])
 call('SET', KEYS[3], after_revoked(KEYS[3]), 'PX', 3600000)
 return { over, ended, struck, ended_families, struck_families }

@@ -11,8 +11,8 @@ if not till or call('EXISTS', key) == 0 then
     local again = valid(index, ARGV[2])
     return again and { decimal(again) } or gone(key)
 end
-call('RENAME', key, new)
 forget(KEYS[4])
+call('RENAME', key, new)
 call('ZREM', index, digest)
 prolong(new, index, ARGV[2], till)
 if tonumber(ARGV[3]) > 0 then
