@@ -180,3 +180,163 @@ async fn who_is_one_too_many_is_so_at_once() {
         assert_eq!(there.revoke_all("user-1").await.unwrap(), 1);
     }
 }
+
+/// Where others write a session again and again, a load asks once all the same; and where they do not any more, for the etag alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_change_each_time_is_asked_for_once() {
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let redis = Redis::connect(&proxy.url()).await.unwrap();
+    let here = patient(&redis.namespace("shop").unwrap()).build().unwrap();
+    let there = patient(&on(&server).await).build().unwrap();
+    let mut made = there.create("user-1", profile("Alice")).await.unwrap();
+    let asked = || proxy.seen("EVALSHA");
+    let token = made.token().clone();
+    for turn in 1..=20 {
+        made.update(|data| data.visits += 1).await.unwrap().unwrap();
+        let before = asked();
+        let now = here.load(&token).await.unwrap().unwrap();
+        assert_eq!(now.data().visits, turn);
+        // The server does not know the scripts the first time, and the second time nobody knows yet what others do.
+        let sent = asked() - before;
+        assert!(sent == 1 || turn <= 2, "{sent} in turn {turn}");
+    }
+    let (before, many) = (asked(), reads(std::slice::from_ref(&server)));
+    for _ in 0..5 {
+        here.load(&token).await.unwrap().unwrap();
+    }
+    assert_eq!(asked() - before, 5);
+    assert_eq!(reads(std::slice::from_ref(&server)), many);
+}
+
+/// A write that has to follow a session to its new token leaves another etag than the one under which others have read it on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_while_a_write_follows_a_rotation_is_not_left_behind() {
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let redis = Redis::connect(&proxy.url()).await.unwrap();
+    let slow = patient(&redis.namespace("shop").unwrap()).build().unwrap();
+    let quick = patient(&on(&server).await).build().unwrap();
+    for turn in 0..20 {
+        let made = quick.create("user-1", profile("Alice")).await.unwrap();
+        let mut held = slow.load(made.token()).await.unwrap().unwrap();
+        // It knows the script then.
+        held.update(|data| data.visits += 1).await.unwrap().unwrap();
+        let mut rotated = quick.load(made.token()).await.unwrap().unwrap();
+        assert!(rotated.rotate().await.unwrap().is_done());
+        quick.load(rotated.token()).await.unwrap().unwrap();
+        let second = Match::command("EVALSHA").nth(2);
+        let fault = proxy.inject(second, Fault::DelayCommand(Duration::from_millis(turn)));
+        let write = tokio::spawn(async move {
+            held.update(|data| data.role = "admin".into())
+                .await
+                .unwrap()
+                .unwrap();
+        });
+        while !write.is_finished() {
+            quick.load(rotated.token()).await.unwrap().unwrap();
+        }
+        write.await.unwrap();
+        fault.remove();
+        let mut now = quick.load(rotated.token()).await.unwrap().unwrap();
+        assert_eq!(now.data().role, "admin");
+        now.update(|data| data.role = "owner".into())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// A server that is no primary any more tells nobody that a session is still valid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_may_not_write_vouches_for_nobody() {
+    let (primary, other) = (Server::start(), Server::start());
+    let sessions = patient(&on(&primary).await).deadline(crate::SECOND);
+    let sessions = sessions.build().unwrap();
+    let made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    sessions.load(made.token()).await.unwrap().unwrap();
+    // It goes on with the data that it has until it reaches the other one, which it never does.
+    let gone = other.port().to_string();
+    drop(other);
+    primary.command(&["REPLICAOF", "127.0.0.1", &gone]);
+    let told = sessions.load(made.token()).await.unwrap_err();
+    assert!(told.to_string().contains("READONLY"), "{told}");
+}
+
+/// While a cluster moves a slot, its sessions are loaded and written as before as long as none of their keys has moved, and when all have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_holds_up_nobody_but_in_between() {
+    let cluster = Cluster::builder(2).replicas(0).start();
+    let redis = Redis::connect(&cluster.url()).await.unwrap();
+    let sessions = patient(&redis.namespace("shop").unwrap()).build().unwrap();
+    let made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let mut other = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let index = cluster.nodes().iter().flat_map(crate::keys);
+    let index = index.into_iter().find(|key| key.ends_with('}')).unwrap();
+    let slot = cluster.nodes()[0].command(&["CLUSTER", "KEYSLOT", &index]);
+    let slot = u16::try_from(slot.as_int().unwrap()).unwrap();
+    let owner = cluster.primary_of(slot).port();
+    let mut nodes = cluster.nodes().iter();
+    let to = nodes.find(|node| node.port() != owner).unwrap();
+    let migration = tokio::task::block_in_place(|| cluster.begin_migration(slot, to));
+    let mut visits = 0;
+    let mut works = async || {
+        visits += 1;
+        other
+            .update(|data| data.visits += 1)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(other.extend().await.unwrap().is_done());
+        let now = sessions.load(other.token()).await.unwrap().unwrap();
+        assert_eq!(now.data().visits, visits);
+        assert!(sessions.load(made.token()).await.unwrap().is_some());
+    };
+    works().await;
+    tokio::task::block_in_place(|| while migration.step(10) > 0 {});
+    works().await;
+    tokio::task::block_in_place(|| migration.finish());
+    works().await;
+}
+
+/// What is no session does not hold up the server, and a write that comes to nothing takes nobody's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_to_nothing_changes_nothing() {
+    let server = Server::start();
+    let sessions = patient(&on(&server).await).build().unwrap();
+    let made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let gone = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let mut held = sessions.load(gone.token()).await.unwrap().unwrap();
+    let mut stale = sessions.load(made.token()).await.unwrap().unwrap();
+    gone.delete().await.unwrap();
+    sessions.load(made.token()).await.unwrap().unwrap();
+    sessions.load(made.token()).await.unwrap().unwrap();
+    let many = reads(std::slice::from_ref(&server));
+    assert_eq!(held.update(|data| data.visits += 1).await.unwrap(), None);
+    sessions.load(made.token()).await.unwrap().unwrap();
+    assert_eq!(reads(std::slice::from_ref(&server)), many);
+    let late = stale.write().set("role", "x").expect_version(7);
+    assert_eq!(late.send().await.unwrap(), russet_session::Written::Stale);
+    let many = reads(std::slice::from_ref(&server));
+    sessions.load(made.token()).await.unwrap().unwrap();
+    assert_eq!(reads(std::slice::from_ref(&server)), many);
+    // Somebody has taken away what every session has; also when it is due to be written down that it was used.
+    let short = patient(&on(&server).await)
+        .idle(2 * crate::SECOND)
+        .build()
+        .unwrap();
+    let made = short.create("user-2", profile("Bob")).await.unwrap();
+    let id = made.id();
+    let key = crate::keys(&server)
+        .into_iter()
+        .find(|key| key.ends_with(id.as_str()));
+    assert_eq!(
+        server.command(&["HDEL", &key.unwrap(), ""]).as_int(),
+        Some(1)
+    );
+    let began = std::time::Instant::now();
+    while began.elapsed() < crate::SECOND / 2 {
+        short.load(made.token()).await.map(drop).err();
+    }
+    assert!(short.load(made.token()).await.is_err());
+}
