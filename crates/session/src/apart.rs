@@ -1,5 +1,7 @@
 //! Sessions whose ids do not tell whose they are: each is in a slot of its own, and its user's index names it.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use russet_core::{Acked, Bytes, Error, FromReply as _, Policy, Reply};
 
@@ -12,9 +14,11 @@ use crate::token::{Digest, Tag};
 use crate::way::Way;
 use crate::wire::{Record, millis, number, text, unreadable};
 
-/// So long after it was named a session is there or will not be, in milliseconds: an end that comes before leaves a mark for as long. A deadline
-/// beyond that would be wrong: it is a second, unless somebody sets it.
+/// So long after it was named a session is there or will not be, in milliseconds: an end that comes before leaves a mark for as long. A login is two commands, each within its
+/// [deadline](MOST_DEADLINE).
 const SETTLES: u64 = 60_000;
+/// Beyond that a login could be forgotten before it is done.
+pub(crate) const MOST_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What a user's index calls a session: where it is, and its internal number. Whoever has named one that was another's already has named nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

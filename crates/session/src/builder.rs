@@ -7,6 +7,7 @@ use std::time::Duration;
 use russet_codec::Codec;
 use russet_core::{Ack, Acks, BuildError, BuildErrorKind, Eviction, Namespace, Policy};
 
+use crate::apart::MOST_DEADLINE;
 use crate::cleanup::Sweeping;
 use crate::etag::Etags;
 use crate::event::Teller;
@@ -143,7 +144,7 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How long each of its commands has: at least 1 ms.
+    /// How long each of its commands has: at least 1 ms; up to 20 s with [ids](Builder::ids) of one's own.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -168,8 +169,9 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How many bytes of sessions this process remembers, as Redis has them (encrypted, if they are): none, if 0. Each load asks Redis all the same, in as many round trips, and is
-    /// sent the data only if anybody has written it since: what is remembered is never older than what would be sent.
+    /// How many bytes of sessions this process remembers, as Redis has them (encrypted, if they are): none, if 0. Each load asks Redis all the same, for the user's etag, and is
+    /// sent the data only if anybody has changed one of their sessions since: what is remembered is never older than what would be sent. Each session itself is looked at once in a twentieth of the
+    /// idle time, and in a minute: until then it is not noticed if it was removed by hand, or evicted.
     pub fn local(mut self, bytes: u64) -> Self {
         self.local = bytes;
         self
@@ -194,7 +196,7 @@ impl<T> Builder<T> {
         };
         Ok(Sessions {
             way: Arc::new(Way {
-                // With what is remembered meanwhile it is a tenth.
+                // With as long as it may be remembered without a look it is a tenth.
                 loads: lane.script_calls(&LOAD, [idle, idle / 20], Policy::Idempotent),
                 // What is valid is so for longer than no time at all, and so nothing is written.
                 looks: lane.script_calls(&LOAD, [0, 1], Policy::Idempotent),
@@ -258,6 +260,15 @@ impl<T> Builder<T> {
                     self.grace,
                     self.many,
                     self.max_size,
+                    self.deadline
+                ),
+            ));
+        }
+        if self.ids.are_apart() && self.deadline > MOST_DEADLINE {
+            return Err(BuildError::new(
+                BuildErrorKind::Limit,
+                format!(
+                    "a deadline of {:?} with ids of one's own; it must be {MOST_DEADLINE:?} at most, or a login that takes as long could be forgotten before it is done",
                     self.deadline
                 ),
             ));

@@ -197,8 +197,9 @@ impl<T: Data> Sessions<T> {
         Session::new(self.way.clone(), place, shown, record).map(Some)
     }
 
-    /// The session of a token; nothing if there is none (any more), whatever the text is. It lasts longer by that, written down at most each tenth of the idle time.
-    /// One round trip, which concurrent loads share; one more in the grace after a rotation.
+    /// The session of a token; nothing if there is none (any more), whatever the text is. It lasts longer by that, written down to within a tenth of the idle time.
+    /// One round trip, which concurrent loads share; one more where what this process [remembers](Builder::local) has changed since and had not the time before, and in the
+    /// grace after a rotation.
     ///
     /// # Errors
     /// [`SessionError::Data`] if what is stored is not a `T`; [`SessionError::Redis`], unless an outage [means nobody](OnOutage::Anonymous).
@@ -218,7 +219,7 @@ impl<T: Data> Sessions<T> {
         session.transpose()
     }
 
-    /// Loads a session and changes its data: [`load`](Sessions::load) and [`Session::update`], two round trips. Nothing if there is none.
+    /// Loads a session and changes its data: [`load`](Sessions::load) and [`Session::update`], two round trips or three. Nothing if there is none.
     ///
     /// # Errors
     /// As those.

@@ -18,7 +18,7 @@ use crate::script::Script;
 /// Calls a script that serves many keys at once; concurrent calls share one `EVALSHA`. Cheap to clone.
 ///
 /// The script gets each call's key in `KEYS`, in order, and with [`call_beside`](ScriptCalls::call_beside) those beside it next; in `ARGV`
-/// first the common arguments, once, then each call's own, in the same order. It answers an array with one entry for each key, which is that call's reply; an error there is
+/// first the common arguments, once, then each call's own, in the same order. It answers an array with one entry for each call, which is that call's reply; an error there is
 /// that call's alone. A script that fails as a whole fails every call of its flight, so it uses `redis.pcall`.
 #[derive(Clone, Debug)]
 pub struct ScriptCalls(Batcher<Calls>);

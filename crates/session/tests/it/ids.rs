@@ -6,7 +6,7 @@ use russet_session::{
 use russet_testkit::proxy::{Fault, Match, Proxy};
 use russet_testkit::{Cluster, Server, size};
 
-use crate::{Profile, namespace, on, patient, profile};
+use crate::{Profile, SECOND, namespace, on, patient, profile};
 
 const GIVEN: &str = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
 
@@ -282,4 +282,14 @@ async fn who_looks_while_somebody_logs_in_hides_nobody() {
         assert!(sessions.revoke(&user, &made.id()).await.unwrap());
         assert!(sessions.load(made.token()).await.unwrap().is_none());
     }
+}
+
+/// A login that takes longer than its name is kept for it could be forgotten.
+#[tokio::test]
+async fn a_deadline_is_shorter_than_a_name_is_kept() {
+    let ns = namespace().await;
+    let long = |ids| patient(&ns).ids(ids).deadline(21 * SECOND).build();
+    let told = long(Ids::Uuid).unwrap_err();
+    assert_eq!(told.kind(), russet_session::BuildErrorKind::Limit);
+    assert!(long(Ids::Token).is_ok());
 }
