@@ -148,3 +148,26 @@ fn sha1_hex(bytes: &[u8]) -> Bytes {
     let hex = Sha1::digest(bytes).0.map(digits);
     Bytes::copy_from_slice(hex.as_flattened())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_known_before_it_is_written() {
+        let value = |text: &str| Some(text.as_bytes().to_vec());
+        let mut stored = Stored::default();
+        for field in ["kept", "changed", "removed"] {
+            stored.insert(field, "before".into());
+        }
+        let mut changes = Changes::default();
+        changes.set("changed", value("another one"));
+        changes.set("new", value("x"));
+        changes.set("removed", None);
+        changes.set("never there", None);
+        let told = changes.size_after(&stored);
+        changes.apply(&mut stored);
+        assert_eq!(told, (stored.len(), stored.size()));
+        assert_eq!(told.0, 3);
+    }
+}

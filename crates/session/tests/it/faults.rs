@@ -239,6 +239,19 @@ async fn what_was_evicted_is_nobody_and_what_is_no_session_is_told() {
         assert_eq!(slow.update(|data| data.visits += 1).await.unwrap(), None);
         server.flush_all();
     }
+    // And at once, where it asks for the session itself because others change another one of the same user again and again.
+    let made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let remembering = patient(&ns).build().unwrap();
+    let load = async || remembering.load(made.token()).await.unwrap();
+    assert!(load().await.is_some());
+    let other = sessions.create("user-1", profile("Alice")).await.unwrap();
+    assert!(load().await.is_some());
+    for key in find("hash") {
+        server.command(&["DEL", &key]);
+    }
+    assert!(load().await.is_none());
+    drop(other);
+    server.flush_all();
     let made = sessions.create("user-1", profile("Alice")).await.unwrap();
     let other = sessions.create("user-2", profile("Bob")).await.unwrap();
     for key in find("hash") {

@@ -18,6 +18,22 @@ fn reads(servers: &[Server]) -> u64 {
     servers.iter().filter_map(of).sum()
 }
 
+/// No etag lasts longer than the first of its user's sessions.
+fn etags_end_in_time(servers: &[Server], what: impl std::fmt::Debug) {
+    for server in servers {
+        for etag in crate::keys(server) {
+            let Some(index) = etag.strip_suffix(":%etag") else {
+                continue;
+            };
+            let ends = server.command(&["PEXPIRETIME", &etag]).as_int().unwrap();
+            let of_all = ["ZRANGEBYSCORE", index, "(0", "+inf", "WITHSCORES"];
+            let first = server.command(&of_all).as_array().unwrap()[1].clone();
+            let first: i64 = first.as_str().unwrap().parse().unwrap();
+            assert!(0 < ends && ends < first, "{what:?}: {ends} and {first}");
+        }
+    }
+}
+
 /// What somebody else does to a session.
 #[derive(Clone, Copy, Debug)]
 enum Act {
@@ -113,10 +129,12 @@ async fn sees_all(servers: &[Server], namespaces: [Namespace; 2], ids: Ids) {
             _ => &long,
         };
         act.by(there, &user, &made).await;
+        etags_end_in_time(servers, act);
         for _ in 0..2 {
             let now = load().await;
             assert!(act.is_seen(&before, now.as_ref()), "{act:?}: {now:?}");
         }
+        etags_end_in_time(servers, act);
     }
     // Somebody who was nobody logs in elsewhere.
     let visitor = here.create_anonymous(profile("cart")).await.unwrap();
@@ -149,6 +167,37 @@ async fn so_it_is_on_a_cluster() {
     };
     let namespaces = [connected().await, connected().await];
     sees_all(cluster.nodes(), namespaces, Ids::Token).await;
+}
+
+/// What is written is remembered, and not more than is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_writes_what_somebody_else_has_prolonged_learns_of_that() {
+    let server = Server::start();
+    let here = patient(&on(&server).await).build().unwrap();
+    let there = patient(&on(&server).await).build().unwrap();
+    let made = here.create("user-1", profile("Alice")).await.unwrap();
+    let mut held = here.load(made.token()).await.unwrap().unwrap();
+    let mut theirs = there.load(made.token()).await.unwrap().unwrap();
+    let hours = Duration::from_hours(5);
+    assert!(theirs.extend_by(hours).await.unwrap().is_done());
+    let update = held.update(|data| data.visits += 1);
+    update.await.unwrap().unwrap();
+    let now = here.load(made.token()).await.unwrap().unwrap();
+    assert_eq!(now.expires(), theirs.expires());
+}
+
+/// Who logs out leaves nothing, where they were logged in nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_the_last_session() {
+    let server = Server::start();
+    let sessions = patient(&on(&server).await).build().unwrap();
+    let first = sessions.create("user-1", profile("Alice")).await.unwrap();
+    let last = sessions.create("user-1", profile("Alice")).await.unwrap();
+    assert!(first.delete().await.unwrap());
+    assert!(sessions.load(last.token()).await.unwrap().is_some());
+    assert_eq!(crate::keys(&server).len(), 3);
+    assert!(last.delete().await.unwrap());
+    assert_eq!(crate::keys(&server), [""; 0]);
 }
 
 /// One that is one too many is known to have ended when the login is done, also where its keys could not be removed.

@@ -64,12 +64,9 @@ async fn a_record_is_there_from_its_creation_to_its_end() {
 #[tokio::test]
 async fn a_save_is_known_to_who_remembers_the_session() {
     let ns = namespace().await;
-    let sessions = Sessions::<TowerData>::builder(&ns, "tower", &secrets())
-        .deadline(10 * SECOND)
-        .ids(Ids::Uuid)
-        .build()
-        .unwrap();
-    let store = TowerStore::new(sessions.clone());
+    let build = || Sessions::<TowerData>::builder(&ns, "tower", &secrets()).deadline(10 * SECOND);
+    let sessions = build().ids(Ids::Uuid).build().unwrap();
+    let store = TowerStore::new(build().build().unwrap());
     let mut made = record(Duration::hours(1));
     store.create(&mut made).await.unwrap();
     let id = made.id.to_string();
