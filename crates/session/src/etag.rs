@@ -42,7 +42,7 @@ impl Etag {
         &self.text
     }
 
-    /// The one that a write has made of it, which began so and made this version. Only a load makes a session last longer: that one is due when it was.
+    /// The one that a write has made of it, which began so and made this version. A write makes no session last longer: that one is due when it was.
     pub(crate) fn next(&self, begins: &[u8], version: Version) -> Self {
         Etag {
             text: [begins, version.at()].concat().into(),

@@ -114,7 +114,10 @@ impl Way {
                         self.seen(&self.operations.load, began, Ok(Reply::Int(1)))?;
                         return Ok(Some(Record::still(known)));
                     }
-                    Ok(false) => is_quiet = false,
+                    Ok(false) => {
+                        is_quiet = false;
+                        self.local.remove(&place.digest);
+                    }
                     // Where only they cannot be read, sessions may be.
                     Err(error) if !is_outage(&error) => {}
                     Err(error) if error.kind() == ErrorKind::Overloaded => {}
@@ -125,7 +128,6 @@ impl Way {
                     }
                 }
             }
-            let (key, beside) = (place.key(&self.stem), place.beside(&self.stem));
             let (calls, asked) = match is_used {
                 true => (
                     &self.loads,
@@ -134,14 +136,20 @@ impl Way {
                 // Who only looks remembers nothing, and writes nothing for that.
                 false => (&self.looks, Bytes::new()),
             };
+            let (key, mut beside) = (place.key(&self.stem), place.beside(&self.stem));
+            if asked.is_empty() {
+                // Not an etag that may not be there: where a cluster moves the slot, such a script waits.
+                beside = [place.index(&self.stem), place.index(&self.stem)];
+            }
             let reply = calls.call_beside(key, beside, [asked]).await;
             match (
                 Found::read(self.seen(&self.operations.load, began, reply)?)?,
                 known,
             ) {
-                (Found::Session(mut record), _) => {
+                (Found::Session(mut record), known) => {
                     if let Some(etag) = &mut record.etag {
-                        etag.is_quiet = is_quiet;
+                        let is_same = |known: &Arc<Known>| known.etag.text() == etag.text();
+                        etag.is_quiet = is_quiet || known.as_ref().is_some_and(is_same);
                     }
                     return Ok(Some(record));
                 }

@@ -66,6 +66,7 @@ end
 local function tag(index, etag, text)
     local first = call('ZRANGEBYSCORE', index, '(' .. decimal(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if not first[2] then
+        call('UNLINK', etag)
         return ''
     end
     call('SET', etag, text, 'PXAT', decimal(first[2] - 1))

@@ -1,5 +1,5 @@
 -- Reads sessions, and makes those that are used last longer.
--- KEYS     of each call the session, its user's index, and their etag
+-- KEYS     of each call the session, its user's index, and their etag; or the index again, if the caller remembers none
 -- ARGV     for how long a session is valid unless it is used (milliseconds), and how much of that must be over before it is written down again that it was;
 --          then of each call 16 bytes that nobody else says, for an etag, and the etag that the caller knows; '' if they remember none
 -- REPLY    of each 1 if all is as the caller knows it; or all its fields, until when it is valid and the etag, in MessagePack; or 0 if there is none; or the digest of the
@@ -14,7 +14,7 @@ return each(#KEYS / 3, function(at)
     if not till then
         return gone(key)
     end
-    local known, is_due = call('GET', etag), now + idle - till >= slack
+    local known, is_due = asked ~= '' and call('GET', etag), now + idle - till >= slack
     if known and not is_due and known == sub(asked, 17) then
         return call('EXISTS', key)
     end

@@ -68,7 +68,12 @@ const ALL: [Act; 12] = [
 
 impl Act {
     /// Does it, by another process.
-    async fn by(self, there: &Sessions<Profile>, user: &str, made: &Session<Profile>) {
+    async fn by(
+        self,
+        there: &Sessions<Profile>,
+        user: &str,
+        [made, other]: [&Session<Profile>; 2],
+    ) {
         let held = there.load(made.token()).await.unwrap();
         let mut held = held.expect("it is valid");
         match self {
@@ -82,10 +87,7 @@ impl Act {
             Act::Rotate | Act::RotateWithGrace => held.rotate().await.map(drop),
             Act::Delete => held.delete().await.map(drop),
             Act::Revoke => there.revoke(user, &made.id()).await.map(drop),
-            Act::RevokeOthers => {
-                let other = there.create(user, profile(user)).await.unwrap();
-                there.revoke_others(&other).await.map(drop)
-            }
+            Act::RevokeOthers => there.revoke_others(other).await.map(drop),
             Act::RevokeAll => there.revoke_all(user).await.map(drop),
             Act::Wipe => there.wipe_user(user).await.map(drop),
             Act::OneTooMany => there.create(user, profile(user)).await.map(drop),
@@ -119,7 +121,9 @@ async fn sees_all(servers: &[Server], namespaces: [Namespace; 2], ids: Ids) {
         }
         let user = format!("user-{at}");
         let made = here.create(&user, profile(&user)).await.unwrap();
+        let other = long.create(&user, profile(&user)).await.unwrap();
         let load = async || here.load(made.token()).await.unwrap();
+        load().await.unwrap();
         let (before, many) = (load().await.unwrap(), reads(servers));
         assert!(load().await.is_some());
         assert_eq!(reads(servers), many, "{act:?}: it is remembered");
@@ -128,7 +132,7 @@ async fn sees_all(servers: &[Server], namespaces: [Namespace; 2], ids: Ids) {
             Act::OneTooMany => &single,
             _ => &long,
         };
-        act.by(there, &user, &made).await;
+        act.by(there, &user, [&made, &other]).await;
         etags_end_in_time(servers, act);
         for _ in 0..2 {
             let now = load().await;
@@ -236,8 +240,11 @@ async fn what_others_change_each_time_is_asked_for_once() {
     let server = Server::start();
     let proxy = Proxy::of(&server);
     let redis = Redis::connect(&proxy.url()).await.unwrap();
-    let here = patient(&redis.namespace("shop").unwrap()).build().unwrap();
-    let there = patient(&on(&server).await).build().unwrap();
+    // It is at its limit from the beginning: it cannot be prolonged, however much it is due.
+    let hour = Duration::from_hours(1);
+    let here = patient(&redis.namespace("shop").unwrap()).absolute(hour);
+    let here = here.build().unwrap();
+    let there = patient(&on(&server).await).absolute(hour).build().unwrap();
     let mut made = there.create("user-1", profile("Alice")).await.unwrap();
     let asked = || proxy.seen("EVALSHA");
     let token = made.token().clone();
@@ -250,6 +257,7 @@ async fn what_others_change_each_time_is_asked_for_once() {
         let sent = asked() - before;
         assert!(sent == 1 || turn <= 2, "{sent} in turn {turn}");
     }
+    here.load(&token).await.unwrap().unwrap();
     let (before, many) = (asked(), reads(std::slice::from_ref(&server)));
     for _ in 0..5 {
         here.load(&token).await.unwrap().unwrap();
@@ -369,6 +377,7 @@ async fn what_comes_to_nothing_changes_nothing() {
     let many = reads(std::slice::from_ref(&server));
     sessions.load(made.token()).await.unwrap().unwrap();
     assert_eq!(reads(std::slice::from_ref(&server)), many);
+    let other = sessions.create("user-3", profile("Eve")).await.unwrap();
     // Somebody has taken away what every session has; also when it is due to be written down that it was used.
     let short = patient(&on(&server).await)
         .idle(2 * crate::SECOND)
@@ -385,7 +394,10 @@ async fn what_comes_to_nothing_changes_nothing() {
     );
     let began = std::time::Instant::now();
     while began.elapsed() < crate::SECOND / 2 {
-        short.load(made.token()).await.map(drop).err();
+        if let Err(error) = short.load(made.token()).await {
+            assert!(error.to_string().contains("holds no session"), "{error}");
+        }
     }
     assert!(short.load(made.token()).await.is_err());
+    assert!(sessions.load(other.token()).await.unwrap().is_some());
 }
