@@ -197,6 +197,12 @@ impl<'l> Attempt<'l> {
                 Err(error) if error.kind() == ErrorKind::Deadline && within >= left => {
                     return Ok(None);
                 }
+                // Or before it could be sent.
+                Err(error)
+                    if error.kind() == ErrorKind::Overloaded && Instant::now() >= deadline =>
+                {
+                    return Ok(None);
+                }
                 // A server that is away may be back in time.
                 Err(error) if error.is_retryable() && Instant::now() + POLL < deadline => POLL,
                 Err(error) => return Err(error.into()),
