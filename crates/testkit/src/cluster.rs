@@ -106,7 +106,7 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// When no node that answers says so.
+    /// When no node says so within ten seconds.
     #[must_use]
     #[track_caller]
     pub fn primary_of(&self, slot: u16) -> &Server {
@@ -118,10 +118,13 @@ impl Cluster {
                 ranges.any(|range| (range.0..=range.1).contains(&slot) && range.2 == port)
             })
         };
-        self.nodes
-            .iter()
-            .find(claims)
-            .unwrap_or_else(|| panic!("no node says that slot {slot} is its own"))
+        // One that is busy is asked again.
+        let mut found = None;
+        let _ = holds_within(DEADLINE, || {
+            found = self.nodes.iter().find(claims);
+            found.is_some()
+        });
+        found.unwrap_or_else(|| panic!("no node says that slot {slot} is its own"))
     }
 
     /// A replica of a primary that follows it: as soon as one says so.
