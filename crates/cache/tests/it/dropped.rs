@@ -20,6 +20,7 @@ async fn processes() -> [Users; 2] {
         let redis = Redis::connect(shared.url()).await.unwrap();
         let users = Cache::<u64, u64>::builder(&redis.namespace(&product).unwrap(), "users");
         let users = users.ttl(LONG).lease(LONG).local(1 << 20).hot_keys(10);
+        let users = users.read_deadline(SOON);
         let users = users.loader(|id: u64, _| async move { Ok::<_, std::io::Error>(id) });
         let users = users.writer(|_: u64, _: Arc<u64>, _| async { Ok::<_, std::io::Error>(()) });
         users

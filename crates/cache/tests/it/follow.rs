@@ -11,6 +11,13 @@ use super::lease::{LONG, SOON, gated};
 use super::local::{BOUND, follows, kept, on, process, process_with, processes};
 use super::{calls, size};
 
+/// As a cache has it unless told: what is silent is given up soon.
+const QUICK: Duration = Duration::from_millis(250);
+
+async fn quick(url: &str) -> super::lease::Users {
+    process_with(url, "t", |users| users.read_deadline(QUICK)).await
+}
+
 /// Every kind of change, made in one process and noticed in another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_change_is_followed() {
@@ -94,8 +101,8 @@ async fn a_subscriber_that_is_cut_or_hears_nothing_follows_within_the_bound() {
     let server = Server::start();
     let one = on(&server).await;
     let (proxy, faulty) = (Proxy::of(&server), Proxy::of(&server));
-    let cut = process(&proxy.url(), "t").await;
-    let deaf = process(&faulty.url(), "t").await;
+    let cut = quick(&proxy.url()).await;
+    let deaf = quick(&faulty.url()).await;
     for (name, two) in [("cut", &cut), ("deaf", &deaf)] {
         for round in 0..3 {
             one.insert(&7, round).await.unwrap();
@@ -130,8 +137,11 @@ async fn without_a_sign_of_life_the_local_tier_is_not_used() {
     let server = Server::start();
     let one = on(&server).await;
     let proxy = Proxy::of(&server);
-    let two = process(&proxy.url(), "t").await;
-    let stale = process_with(&proxy.url(), "t", |users| users.stale_if_error(LONG)).await;
+    let two = quick(&proxy.url()).await;
+    let stale = process_with(&proxy.url(), "t", |users| {
+        users.read_deadline(QUICK).stale_if_error(LONG)
+    })
+    .await;
     one.insert(&7, 70).await.unwrap();
     kept(&two, 7, 70).await;
     kept(&stale, 7, 70).await;
@@ -171,7 +181,7 @@ async fn changes_that_are_lost_empty_the_local_tier() {
     let proxy = Proxy::of(&server);
     let silent = Fault::BlackHole(Direction::ToClient);
     proxy.inject(Match::command("SUBSCRIBE"), silent);
-    let deaf = process(&proxy.url(), "t").await;
+    let deaf = quick(&proxy.url()).await;
     for way in ["stream", "flush", "many"] {
         one.insert(&7, 70).await.unwrap();
         kept(&deaf, 7, 70).await;

@@ -21,7 +21,7 @@ pub(super) async fn process(url: &str, product: &str, lease: Duration) -> Users 
     let redis = Redis::connect(url).await.unwrap();
     let ns = redis.namespace(product).unwrap();
     let users = Cache::builder(&ns, "users").ttl(Duration::from_mins(1));
-    users.lease(lease).build().unwrap()
+    users.lease(lease).read_deadline(SOON).build().unwrap()
 }
 
 pub(super) async fn processes<const N: usize>(lease: Duration) -> [Users; N] {
@@ -241,7 +241,7 @@ async fn a_process_that_dies_costs_the_lease_and_a_second_load() {
                 std::future::pending::<Result<u64, ()>>().await
             };
             let loading = one.get_or_load(&7, load);
-            let _ = tokio::time::timeout(Duration::from_millis(50), loading).await;
+            let _ = tokio::time::timeout(Duration::from_secs(1), loading).await;
         });
         runtime.shutdown_background();
     });

@@ -22,7 +22,7 @@ pub(super) async fn process_with(
     let redis = Redis::connect(url).await.unwrap();
     let ns = redis.namespace(product).unwrap();
     let users = Cache::builder(&ns, "users").ttl(LONG).local(1 << 20);
-    build(users).build().unwrap()
+    build(users.read_deadline(SOON)).build().unwrap()
 }
 
 pub(super) async fn process(url: &str, product: &str) -> Users {
@@ -128,7 +128,7 @@ async fn what_was_read_before_a_change_is_not_kept_behind_it() {
         one.insert(&7, 72).tag("t").await.unwrap();
         let late = proxy.inject(
             Match::command("MGET"),
-            Fault::DelayReply(Duration::from_millis(150)),
+            Fault::DelayReply(Duration::from_millis(600)),
         );
         let before = calls(&server, "mget");
         let reading = tokio::spawn({
@@ -189,7 +189,7 @@ async fn it_keeps_what_is_read_often_in_the_room_it_has() {
 #[tokio::test]
 async fn a_value_ends_in_memory_when_it_ends_in_redis_and_no_later_than_its_local_ttl() {
     let server = Server::start();
-    let short = Duration::from_millis(100);
+    let short = Duration::from_millis(500);
     let ends = process_with(&server.url(), "t", |users| users.jitter(0.0)).await;
     ends.insert(&1, 10).ttl(2 * short).await.unwrap();
     let began = Instant::now();

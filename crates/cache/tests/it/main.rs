@@ -54,6 +54,7 @@ async fn namespace() -> Namespace {
 async fn cache() -> Cache<u64, String> {
     Cache::builder(&namespace().await, "users")
         .ttl(Duration::from_mins(1))
+        .read_deadline(lease::SOON)
         .build()
         .unwrap()
 }

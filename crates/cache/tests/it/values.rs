@@ -33,7 +33,7 @@ async fn a_value_comes_back_until_it_is_removed() {
 async fn every_entry_has_the_ttl_of_its_cache_and_expires() {
     let ns = namespace().await;
     let users = Cache::<String, u8>::builder(&ns, "short")
-        .ttl(Duration::from_millis(200))
+        .ttl(Duration::from_millis(1_000))
         .build()
         .unwrap();
     let key = ns.stem("cache", "short").unwrap().key("a");
@@ -44,7 +44,7 @@ async fn every_entry_has_the_ttl_of_its_cache_and_expires() {
         .run(Command::new("PTTL").key(&key), Policy::Idempotent)
         .await
         .unwrap();
-    assert!((1..=200).contains(&ttl), "{ttl}");
+    assert!((1..=1_000).contains(&ttl), "{ttl}");
     while users.get("a").await.unwrap().is_some() {
         assert!(
             started.elapsed() < Duration::from_secs(5),
@@ -53,7 +53,7 @@ async fn every_entry_has_the_ttl_of_its_cache_and_expires() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(
-        started.elapsed() >= Duration::from_millis(179),
+        started.elapsed() >= Duration::from_millis(899),
         "{:?}",
         started.elapsed()
     );

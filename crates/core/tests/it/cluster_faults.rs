@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use russet_core::{Command, Error, ErrorKind, Event, Events, Key, Lane, Policy, Redis, Stem};
 use russet_testkit::{Cluster, Server, eventually};
 
-use super::{TEST, size, until};
+use super::{TEST, size, slack, until};
 
 const SOON: Duration = Duration::from_secs(15);
 const DEADLINE: Duration = Duration::from_millis(300);
-/// The deadline and what scheduling may add to it.
-const LATEST: Duration = Duration::from_millis(350);
 
 async fn connect(cluster: &Cluster) -> (Redis, Lane, Stem) {
     let builder = Redis::builder().url(&cluster.url()).deadline(DEADLINE);
@@ -37,7 +35,11 @@ async fn set(lane: &Lane, key: &Key) -> Result<(), Error> {
     let begun = Instant::now();
     let set = Command::new("SET").key(key).arg("v");
     let reply = lane.run(set, Policy::Idempotent).await;
-    assert!(begun.elapsed() < LATEST, "{:?}: {reply:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < DEADLINE + slack(50),
+        "{:?}: {reply:?}",
+        begun.elapsed()
+    );
     reply
 }
 
@@ -92,7 +94,8 @@ async fn a_primary_is_killed() {
             loop {
                 // By `cluster-require-full-coverage` the others stop as well, until the election.
                 if let Err(error) = set(&lane, &other).await {
-                    assert_eq!(error.kind(), ErrorKind::ClusterDown, "{error}");
+                    let kinds = [ErrorKind::ClusterDown, ErrorKind::Deadline];
+                    assert!(kinds.contains(&error.kind()), "{error:?}");
                 }
                 match set(&lane, &lost).await {
                     Ok(()) => return (failures, Instant::now()),
@@ -102,6 +105,7 @@ async fn a_primary_is_killed() {
                             ErrorKind::Unavailable,
                             ErrorKind::ConnectionLost,
                             ErrorKind::ClusterDown,
+                            ErrorKind::Deadline,
                         ];
                         assert!(kinds.contains(&error.kind()), "{error:?}");
                     }
@@ -117,7 +121,7 @@ async fn a_primary_is_killed() {
         "{failures} failures in {:?}; first success {after:?} after the election",
         first - killed
     );
-    assert!(after < Duration::from_secs(1), "{after:?}");
+    assert!(after < slack(1_000), "{after:?}");
     told(
         &mut events,
         |event| matches!(event, Event::Down(node, _) if **node == *name),
@@ -157,7 +161,7 @@ async fn a_primary_is_paused_for_ten_seconds() {
         "first success {after:?} after the election, {:?} after the pause",
         first - paused
     );
-    assert!(after < Duration::from_secs(1), "{after:?}");
+    assert!(after < slack(1_000), "{after:?}");
     set(&lane, &other).await.unwrap();
     tokio::time::sleep_until((paused + Duration::from_secs(size(10, 4))).into()).await;
     primary.resume();
@@ -243,11 +247,7 @@ async fn one_node_hangs_at_the_start_and_later() {
         let begun = Instant::now();
         set(&lane, &first).await.unwrap();
         assert!(getter.get(second.clone()).await.unwrap().is_none());
-        assert!(
-            begun.elapsed() < Duration::from_millis(100),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < slack(100), "{:?}", begun.elapsed());
     }
     set(&lane, &lost).await.unwrap_err();
     hung.resume();

@@ -54,6 +54,11 @@ async fn shared() -> (Lane, Key) {
     (redis.on(TEST), key)
 }
 
+/// What scheduling may add to a time: no more than this at full size, where nothing else runs. On a busy machine a few milliseconds prove nothing.
+fn slack(millis: u64) -> Duration {
+    Duration::from_millis(size(millis, 2_000 + 3 * millis))
+}
+
 /// Looks again and again until it is so, while this runtime's other tasks go on; `testkit::eventually` would stop them.
 async fn until(limit: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + limit;

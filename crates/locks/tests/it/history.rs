@@ -8,7 +8,7 @@ use russet_testkit::Server;
 use russet_testkit::proxy::{After, Direction, Fault, Match, Proxy};
 use tokio::task::JoinSet;
 
-use crate::record::{LATE, Record, What, all_can_be_had};
+use crate::record::{Record, What, all_can_be_had, late};
 use crate::{SECOND, size, until};
 
 const LEASE: Duration = Duration::from_millis(600);
@@ -124,7 +124,7 @@ async fn nobody_holds_what_somebody_else_does() {
     record.check_fences();
     assert!(record.holds() > attempts / 20, "{record:?}");
     assert!(record.losses() > 0, "{record:?}");
-    assert!(record.told_late() < LATE, "{record:?}");
+    assert!(record.told_late() < late(), "{record:?}");
     for (_, locks) in &processes {
         all_can_be_had(locks).await;
         assert!(locks.shutdown_within(10 * SECOND).await);

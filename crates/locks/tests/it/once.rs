@@ -60,7 +60,7 @@ async fn what_was_begun_counts_unless_it_may_fail() {
     // Dropped while it is done.
     let begun = locks.once_per("a", hour);
     let pending = begun.run(|_| std::future::pending::<()>());
-    let told = tokio::time::timeout(Duration::from_millis(50), pending).await;
+    let told = tokio::time::timeout(SECOND, pending).await;
     assert!(told.is_err());
     // It is not given back, and neither does its lease end it.
     assert!(locks.shutdown_within(10 * SECOND).await);
@@ -71,7 +71,7 @@ async fn what_was_begun_counts_unless_it_may_fail() {
     // What may fail: neither dropped nor failed it counts.
     let tried = locks.once_per("b", hour);
     let pending = tried.try_run(|_| std::future::pending::<Result<(), ()>>());
-    let told = tokio::time::timeout(Duration::from_millis(50), pending).await;
+    let told = tokio::time::timeout(SECOND, pending).await;
     assert!(told.is_err());
     assert!(locks.shutdown_within(10 * SECOND).await);
     let failed = tried.try_run(async |_| Err::<(), _>("no")).await.unwrap();

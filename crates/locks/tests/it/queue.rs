@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use russet_locks::{Order, Release};
-use russet_testkit::Server;
 use russet_testkit::resp::Connection;
+use russet_testkit::{Server, size};
 use tokio::task::JoinSet;
 
 use crate::{HOUR, SECOND, namespace, on, patient, until};
@@ -63,7 +63,8 @@ async fn a_hand_off_takes_no_polling() {
         next.release().await.unwrap();
     }
     took.sort_unstable();
-    assert!(took[10] < Duration::from_millis(20), "{took:?}");
+    // Who looks now and then would see it after a second.
+    assert!(took[10] < Duration::from_millis(size(20, 500)), "{took:?}");
 }
 
 #[tokio::test]

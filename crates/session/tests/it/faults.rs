@@ -27,10 +27,8 @@ async fn know_scripts(sessions: &Sessions<Profile>, made: &mut Session<Profile>)
 async fn an_outage_is_an_error_or_nobody_and_no_logout() {
     let server = Server::start();
     let ns = on(&server).await;
-    let strict = patient(&ns).deadline(SECOND / 4).build().unwrap();
-    let lax = patient(&ns)
-        .deadline(SECOND / 4)
-        .on_outage(OnOutage::Anonymous);
+    let strict = patient(&ns).deadline(SECOND).build().unwrap();
+    let lax = patient(&ns).deadline(SECOND).on_outage(OnOutage::Anonymous);
     let lax = lax.build().unwrap();
     let made = strict.create("user-1", profile("Alice")).await.unwrap();
     server.pause();
@@ -68,7 +66,7 @@ async fn an_outage_is_two_lines_in_the_log() {
     let redis = Redis::connect(&server.url()).await.unwrap();
     let name = russet_testkit::unique_name("outage");
     let ns = redis.namespace(&name).unwrap();
-    let sessions = patient(&ns).deadline(SECOND / 4).build().unwrap();
+    let sessions = patient(&ns).deadline(SECOND).build().unwrap();
     let told = || {
         let log = LOG.lock().unwrap();
         let text = std::str::from_utf8(&log).unwrap();

@@ -382,7 +382,7 @@ async fn an_outage_is_a_503_and_takes_nobody_s_cookie() {
     let server = Server::start();
     let ns = on(&server).await;
     let build = |on_outage| {
-        let sessions = patient(&ns).deadline(SECOND / 4).on_outage(on_outage);
+        let sessions = patient(&ns).deadline(SECOND).on_outage(on_outage);
         let sessions: Sessions<Profile> = sessions.build().unwrap();
         app(SessionLayer::new(sessions))
     };

@@ -97,7 +97,7 @@ pub(crate) async fn walk(guide: &mut Guide, ns: &Namespace, url: &str, product: 
     // A server of its own, which stands still for longer than a lease.
     let server = Server::start();
     let ns = Redis::connect(&server.url()).await?.namespace("tour")?;
-    let lease = Duration::from_millis(500);
+    let lease = Duration::from_secs(2);
     let locks = Locks::builder(&ns).lease(lease).build()?;
     let mut ledger = Ledger::default();
     let stale = locks.mutex("ledger").lock().await?;
