@@ -200,12 +200,13 @@ async fn a_clock_that_is_moved_ends_no_session_early_and_revives_none() {
     let short = short.build().unwrap();
     let long = sessions.create("user-1", profile("Alice")).await.unwrap();
     assert!(sessions.load(long.token()).await.unwrap().is_some());
-    // All are of one user, and end at other times.
+    // Sessions of one user end at other times, however they began.
+    let other = sessions.create("user-2", profile("Bob")).await.unwrap();
+    assert!(sessions.load(other.token()).await.unwrap().is_some());
     let mut visitor = short.create_anonymous(profile("cart")).await.unwrap();
-    let login = visitor.login("user-1", russet_session::Device::unknown());
+    let login = visitor.login("user-2", russet_session::Device::unknown());
     assert!(login.await.unwrap().is_done());
     assert!(short.load(visitor.token()).await.unwrap().is_some());
-    assert!(sessions.load(long.token()).await.unwrap().is_some());
     let ends = short.create("user-1", profile("Bob")).await.unwrap();
     assert!(sessions.load(long.token()).await.unwrap().is_some());
     let mut refresh = sessions.create("user-3", profile("Alice")).await.unwrap();
@@ -214,6 +215,7 @@ async fn a_clock_that_is_moved_ends_no_session_early_and_revives_none() {
     clock(360);
     assert!(short.load(ends.token()).await.unwrap().is_none());
     assert!(short.load(visitor.token()).await.unwrap().is_none());
+    assert!(sessions.load(other.token()).await.unwrap().is_some());
     assert!(sessions.load(long.token()).await.unwrap().is_some());
     let renewal = match sessions.refresh(&refresh, "web").await.unwrap() {
         russet_session::Refreshed::Done(renewal) => renewal,
