@@ -72,7 +72,7 @@ fn is_about(time: SystemTime, created: SystemTime, steps: i64) -> bool {
 }
 
 /// The server's clock is so many steps ahead, and it knows.
-fn set(server: &Server, base: u64, steps: i64) {
+pub(crate) fn set(server: &Server, base: u64, steps: i64) {
     server.set_clock(steps * STEP);
     let at = i64::try_from(base).unwrap() + steps * STEP;
     russet_testkit::eventually(10 * SECOND, "the clock goes as it should", || {
@@ -86,7 +86,7 @@ fn set(server: &Server, base: u64, steps: i64) {
     });
 }
 
-fn since_1970() -> u64 {
+pub(crate) fn since_1970() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap().as_secs()
 }

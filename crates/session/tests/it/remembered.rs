@@ -237,7 +237,7 @@ async fn who_is_one_too_many_is_so_at_once() {
 /// Where others write a session again and again, a load asks once all the same; and where they do not any more, for the etag alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_change_each_time_is_asked_for_once() {
-    let server = Server::start();
+    let server = Server::builder().own_clock().start();
     let proxy = Proxy::of(&server);
     let redis = Redis::connect(&proxy.url()).await.unwrap();
     // It is at its limit from the beginning: it cannot be prolonged, however much it is due.
@@ -248,6 +248,7 @@ async fn what_others_change_each_time_is_asked_for_once() {
     let mut made = there.create("user-1", profile("Alice")).await.unwrap();
     let asked = || proxy.seen("EVALSHA");
     let token = made.token().clone();
+    tokio::task::block_in_place(|| crate::clocks::set(&server, crate::clocks::since_1970(), 60));
     for turn in 1..=20 {
         made.update(|data| data.visits += 1).await.unwrap().unwrap();
         let before = asked();
