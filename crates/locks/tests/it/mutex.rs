@@ -130,6 +130,26 @@ async fn an_acquire_timeout_is_an_error() {
     drop(held.unwrap());
 }
 
+/// Whoever's time passes while the machine runs something else has waited in vain, wherever that was: nobody is told that Redis is overloaded.
+#[tokio::test]
+async fn time_that_passes_before_anything_is_sent_is_waiting_in_vain() {
+    let ns = namespace().await;
+    let locks = patient(&ns).build().unwrap();
+    let held = locks.mutex("a").lock().await.unwrap();
+    for passes in 0..40 {
+        let waits = locks.mutex("a");
+        let stalls = async {
+            for _ in 0..passes {
+                tokio::task::yield_now().await;
+            }
+            std::thread::sleep(SECOND / 20);
+        };
+        let (told, ()) = tokio::join!(waits.lock_within(SECOND / 50), stalls);
+        assert!(matches!(told, Ok(None)), "after {passes}: {told:?}");
+    }
+    drop(held);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_counted_twice_by_many() {
     let server = Server::start();
