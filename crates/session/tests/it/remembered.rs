@@ -18,6 +18,12 @@ fn reads(servers: &[Server]) -> u64 {
     servers.iter().filter_map(of).sum()
 }
 
+/// A process whose server is behind a proxy.
+async fn behind(proxy: &Proxy) -> Namespace {
+    let redis = Redis::connect(&proxy.url()).await.unwrap();
+    redis.namespace("shop").unwrap()
+}
+
 /// No etag lasts longer than the first of its user's sessions.
 fn etags_end_in_time(servers: &[Server], what: impl std::fmt::Debug) {
     for server in servers {
@@ -209,9 +215,8 @@ async fn nothing_is_left_of_the_last_session() {
 async fn who_is_one_too_many_is_so_at_once() {
     let server = Server::start();
     let proxy = Proxy::of(&server);
-    let redis = Redis::connect(&proxy.url()).await.unwrap();
-    let build = |ns| patient(ns).max_sessions(1);
-    let there = build(&redis.namespace("shop").unwrap()).build().unwrap();
+    let there = patient(&behind(&proxy).await).max_sessions(1);
+    let there = there.build().unwrap();
     let here = patient(&on(&server).await).build().unwrap();
     // The first time the server does not know the scripts.
     for (is_visitor, is_cut) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -239,10 +244,9 @@ async fn who_is_one_too_many_is_so_at_once() {
 async fn what_others_change_each_time_is_asked_for_once() {
     let server = Server::builder().own_clock().start();
     let proxy = Proxy::of(&server);
-    let redis = Redis::connect(&proxy.url()).await.unwrap();
     // It is at its limit from the beginning: it cannot be prolonged, however much it is due.
     let hour = Duration::from_hours(1);
-    let here = patient(&redis.namespace("shop").unwrap()).absolute(hour);
+    let here = patient(&behind(&proxy).await).absolute(hour);
     let here = here.build().unwrap();
     let there = patient(&on(&server).await).absolute(hour).build().unwrap();
     let mut made = there.create("user-1", profile("Alice")).await.unwrap();
@@ -272,8 +276,7 @@ async fn what_others_change_each_time_is_asked_for_once() {
 async fn who_reads_while_a_write_follows_a_rotation_is_not_left_behind() {
     let server = Server::start();
     let proxy = Proxy::of(&server);
-    let redis = Redis::connect(&proxy.url()).await.unwrap();
-    let slow = patient(&redis.namespace("shop").unwrap()).build().unwrap();
+    let slow = patient(&behind(&proxy).await).build().unwrap();
     let quick = patient(&on(&server).await).build().unwrap();
     for turn in 0..20 {
         let made = quick.create("user-1", profile("Alice")).await.unwrap();
@@ -303,6 +306,20 @@ async fn who_reads_while_a_write_follows_a_rotation_is_not_left_behind() {
             .unwrap()
             .unwrap();
     }
+}
+
+/// Where only an etag cannot be read, the session is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_etag_that_cannot_be_read_keeps_nobody_out() {
+    let server = Server::start();
+    let proxy = Proxy::of(&server);
+    let sessions = patient(&behind(&proxy).await).build().unwrap();
+    let made = sessions.create("user-1", profile("Alice")).await.unwrap();
+    sessions.load(made.token()).await.unwrap().unwrap();
+    let refused = Fault::RejectReply("ERR no".to_owned());
+    let fault = proxy.inject(Match::command("EVALSHA").nth(1), refused);
+    assert!(sessions.load(made.token()).await.unwrap().is_some());
+    assert_eq!(fault.hits(), 1);
 }
 
 /// A server that is no primary any more tells nobody that a session is still valid.
