@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russet_core::{
-    Ack, Acks, Bytes, Error, ErrorKind, Eviction, FromReply, Key, Lane, Policy, Reply, Script,
-    ScriptCalls, Server, Stem,
+    Ack, Acks, Bytes, Error, Eviction, FromReply, Key, Lane, Policy, Reply, Script, ScriptCalls,
+    Server, Stem,
 };
 
 use crate::change::Changes;
@@ -120,7 +120,6 @@ impl Way {
                     }
                     // Where only they cannot be read, sessions may be.
                     Err(error) if !is_outage(&error) => {}
-                    Err(error) if error.kind() == ErrorKind::Overloaded => {}
                     Err(error) => {
                         return self
                             .seen(&self.operations.load, began, Err(error))
